@@ -1,0 +1,16 @@
+"""The performance service, as the composition root knows it."""
+
+from pathlib import Path
+
+from services.performance.policies import POLICIES
+from services.performance.routes import router
+from services.performance.tables import metadata
+from shared.service import Service
+
+service = Service(
+    name="performance",
+    router=router,
+    metadata=metadata,
+    policies=POLICIES,
+    migrations=Path(__file__).parent / "migrations",
+)

@@ -1,0 +1,5 @@
+"""performance over HTTP."""
+
+from shared.http import service_router
+
+router = service_router("performance")

@@ -1,0 +1,16 @@
+"""The qa service, as the composition root knows it."""
+
+from pathlib import Path
+
+from services.qa.policies import POLICIES
+from services.qa.routes import router
+from services.qa.tables import metadata
+from shared.service import Service
+
+service = Service(
+    name="qa",
+    router=router,
+    metadata=metadata,
+    policies=POLICIES,
+    migrations=Path(__file__).parent / "migrations",
+)

@@ -1,0 +1,16 @@
+"""The recruiting service, as the composition root knows it."""
+
+from pathlib import Path
+
+from services.recruiting.policies import POLICIES
+from services.recruiting.routes import router
+from services.recruiting.tables import metadata
+from shared.service import Service
+
+service = Service(
+    name="recruiting",
+    router=router,
+    metadata=metadata,
+    policies=POLICIES,
+    migrations=Path(__file__).parent / "migrations",
+)

@@ -1,0 +1,6 @@
+"""When something happens elsewhere, what does recruiting do?"""
+
+from shared.delivery import Policies
+
+
+POLICIES: Policies = {}

@@ -1,0 +1,16 @@
+"""The training service, as the composition root knows it."""
+
+from pathlib import Path
+
+from services.training.policies import POLICIES
+from services.training.routes import router
+from services.training.tables import metadata
+from shared.service import Service
+
+service = Service(
+    name="training",
+    router=router,
+    metadata=metadata,
+    policies=POLICIES,
+    migrations=Path(__file__).parent / "migrations",
+)

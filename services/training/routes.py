@@ -1,0 +1,5 @@
+"""training over HTTP."""
+
+from shared.http import service_router
+
+router = service_router("training")

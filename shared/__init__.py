@@ -1,0 +1,1 @@
+"""What every service may import: the event contracts and the small runtime."""

@@ -1,0 +1,109 @@
+"""What is a transaction here, and what leaves it?
+
+One transaction for one request or one batch of letters. Events emitted in it are written to the outbox at its end, in
+the same commit: a change without its event, or an event without its change, cannot be.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Executable, MetaData, make_url
+from sqlalchemy.engine import CursorResult, Row, RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from shared import mailbox
+from shared.events import Event, Letter
+from shared.settings import Settings
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Tx:
+    """One transaction: its connection, its time, and the letters it will publish."""
+
+    connection: AsyncConnection
+    schema: str
+    now: datetime
+    settings: Settings
+    cause: Letter | None = None
+    """The letter being handled, if any."""
+    outgoing: list[Letter] = field(default_factory=list)
+
+    async def run(self, statement: Executable, values: Any = None) -> CursorResult[Any]:
+        """Execute a statement; with a list of mappings, once for each of them."""
+        return await self.connection.execute(statement, values)
+
+    async def all(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Sequence[RowMapping]:
+        return (await self.run(statement, values)).mappings().all()
+
+    async def first(self, statement: Executable, values: Mapping[str, Any] | None = None) -> RowMapping | None:
+        return (await self.run(statement, values)).mappings().first()
+
+    async def scalar(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Any:
+        return (await self.run(statement, values)).scalar()
+
+    async def tuples(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
+        return (await self.run(statement, values)).all()
+
+    def emit(self, *events: Event) -> None:
+        """Publish these facts if, and only if, this transaction commits.
+
+        Change the rows they report before the transaction ends: the row locks put the letters of one person in order.
+        """
+        self.outgoing += [
+            Letter.seal(event, source=self.schema, at=self.now, because=self.cause) for event in events
+        ]
+
+
+class Database:
+    """One service's tables, in its own schema."""
+
+    def __init__(
+        self, name: str, url: str, metadata: MetaData, settings: Settings | None = None, clock: Clock = utc_now
+    ) -> None:
+        self.name = name
+        self.url = url
+        self.metadata = metadata
+        self.settings = settings or Settings()
+        self.clock = clock
+        self.engine: AsyncEngine = create_async_engine(
+            make_url(url).set(drivername="postgresql+asyncpg"),
+            pool_size=self.settings.pool_size,
+            max_overflow=0,
+            pool_timeout=10,
+            pool_recycle=1800,
+            pool_reset_on_return="rollback",
+            connect_args={
+                "timeout": 10,
+                "server_settings": {
+                    "application_name": f"headset-{name}",
+                    "jit": "off",
+                    "statement_timeout": "60s",
+                    "idle_in_transaction_session_timeout": "60s",
+                },
+            },
+        )
+        self.on_commit: Callable[[], None] = lambda: None
+        """Called after a commit that left letters in the outbox; the relay listens."""
+
+    @asynccontextmanager
+    async def transaction(self, cause: Letter | None = None) -> AsyncIterator[Tx]:
+        """Commit on leaving the block, roll back on any exception."""
+        async with self.engine.begin() as connection:
+            tx = Tx(connection, self.name, self.clock(), self.settings, cause)
+            yield tx
+            if tx.outgoing:
+                await mailbox.post(tx.connection, self.name, tx.outgoing)
+        if tx.outgoing:
+            self.on_commit()
+
+    async def close(self) -> None:
+        await self.engine.dispose()

@@ -1,0 +1,282 @@
+"""What do all services do alike over HTTP?
+
+A request is one transaction, committed before the answer leaves. Around it stand, as plain ASGI middleware: the trace
+and the measuring of each request, the limit on bodies, and identity. Failures are RFC 9457 problems in the reader's
+language.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
+from typing import Annotated, Any, ClassVar
+
+import structlog
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared import metrics, tracing
+from shared.db import Database, Tx
+from shared.delivery import is_outage
+from shared.errors import BadRequest, FieldError, Invalid, Problem, StaleVersion, TooLarge, Unauthenticated, Unavailable
+from shared.i18n import preferred, say
+from shared.identity import Verifier, principal_of
+from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+LARGEST_REQUEST = 1024 * 1024
+OPEN_PATHS = ("/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json")
+"""What answers without an identity."""
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class TransactionalRoute(APIRoute):
+    """A route whose request runs in one transaction of its service.
+
+    A POST with an `Idempotency-Key` is answered once: the first answer is stored in the same transaction.
+    """
+
+    service: ClassVar[str]
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        inner: Handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            db: Database = request.app.state.databases[self.service]
+            key = request.headers.get("idempotency-key") if request.method == "POST" else None
+            async with db.transaction() as tx:
+                request.state.tx = tx
+                if key is None:
+                    return await inner(request)
+                if not 1 <= len(key) <= 200 or not key.isprintable():
+                    raise BadRequest("Idempotency-Key must be 1 to 200 printable characters.")
+                return await _once(tx, key, request, inner)
+
+        return handle
+
+
+def service_router(name: str) -> APIRouter:
+    """A router for the routes of this service, below its name."""
+    route_class = type(f"{name.title()}Route", (TransactionalRoute,), {"service": name})
+    return APIRouter(prefix=f"/{name}", tags=[name], route_class=route_class)
+
+
+def tx_of(request: Request) -> Tx:
+    tx: Tx = request.state.tx
+    return tx
+
+
+CurrentTx = Annotated[Tx, Depends(tx_of)]
+"""The transaction that the request runs in."""
+
+
+async def _once(tx: Tx, key: str, request: Request, inner: Handler) -> Response:
+    principal = principal_of(request).sub
+    digest = hashlib.sha256(
+        b"\n".join([request.method.encode(), str(request.url.path).encode(), await request.body()])
+    ).digest()
+    who = {"principal": principal, "key": key}
+    mine = await tx.scalar(
+        text(f"""
+        INSERT INTO {tx.schema}.idempotency_keys (principal, key, request) VALUES (:principal, :key, :digest)
+        ON CONFLICT DO NOTHING RETURNING true
+        """),
+        {**who, "digest": digest},
+    )
+    if not mine:  # a request under way with the same key has been waited for
+        first = await tx.first(
+            text(f"""
+            SELECT request, status, headers, body FROM {tx.schema}.idempotency_keys
+            WHERE principal = :principal AND key = :key
+            """),
+            who,
+        )
+        assert first is not None
+        if first["request"] != digest:
+            raise Invalid("This Idempotency-Key was used for another request; take a new key.")
+        return Response(first["body"], first["status"], dict(first["headers"]))
+    response = await inner(request)
+    await tx.run(
+        text(f"""
+        UPDATE {tx.schema}.idempotency_keys SET status = :status, headers = CAST(:headers AS json), body = :body
+        WHERE principal = :principal AND key = :key
+        """),
+        {
+            **who,
+            "status": response.status_code,
+            "headers": json.dumps({k: v for k, v in response.headers.items() if k != "content-length"}),
+            "body": bytes(response.body),
+        },
+    )
+    return response
+
+
+def tag(response: Response, version: int) -> None:
+    """Give the answer the `ETag` of this version."""
+    response.headers["ETag"] = f'"{version}"'
+
+
+def check_match(request: Request, version: int) -> None:
+    """Raise `StaleVersion` if the request asks for another version by `If-Match`."""
+    wanted = request.headers.get("if-match")
+    if wanted is not None and wanted.strip() not in ("*", f'"{version}"', f'W/"{version}"'):
+        raise StaleVersion("You hold version {yours}, it is now {now}: read it again.", yours=wanted, now=version)
+
+
+def problem_response(problem: Problem, language: str, path: str) -> JSONResponse:
+    body: dict[str, Any] = {
+        "type": problem.type,
+        "title": say(language, problem.title),
+        "status": problem.status,
+        "detail": say(language, problem.detail, **problem.values),
+        "instance": path,
+    }
+    if problem.errors:
+        body["errors"] = problem.errors
+    headers = {"Content-Language": language}
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if problem.status == 503:
+        headers["Retry-After"] = "5"
+    return JSONResponse(body, problem.status, headers, media_type="application/problem+json")
+
+
+def _language(request: Request) -> str:
+    settings: Settings = request.app.state.settings
+    return preferred(request.headers.get("accept-language"), settings.language)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    return problem_response(_as_problem(error), _language(request), request.url.path)
+
+
+def _as_problem(error: Exception) -> Problem:
+    match error:
+        case Problem():
+            return error
+        case RequestValidationError():
+            wrong: list[FieldError] = [
+                {"field": ".".join(map(str, e["loc"][1:])) or str(e["loc"][0]), "message": e["msg"]}
+                for e in error.errors()
+            ]
+            if any(e["type"] == "json_invalid" for e in error.errors()):
+                return BadRequest("The body is not valid JSON.", errors=wrong)
+            return Invalid("Some fields are not valid; see errors.", errors=wrong)
+        case HTTPException():
+            problem = Problem(str(error.detail))
+            problem.status = error.status_code  # type: ignore[misc]
+            problem.title = HTTPStatus(error.status_code).phrase  # type: ignore[misc]
+            problem.type = "about:blank"  # type: ignore[misc]
+            return problem
+        case _ if is_outage(error):
+            log.warning("dependency_down", error=f"{type(error).__name__}: {error}"[:300])
+            return Unavailable("The database cannot be reached at the moment; nothing was changed. Try again.")
+        case DBAPIError() if str(getattr(error.orig, "sqlstate", "") or "").startswith("22"):
+            return Invalid("A value cannot be stored: it is out of range or has characters that cannot be kept.")
+        case _:
+            log.error("request_failed", exc_info=error)
+            problem = Problem("This is a fault of ours; nothing was changed. It has been logged.")
+            problem.status, problem.title = 500, "Internal error"  # type: ignore[misc]
+            problem.type = "/problems/internal"  # type: ignore[misc]
+            return problem
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    for kind in (Problem, RequestValidationError, HTTPException, DBAPIError, PoolTimeout, OSError, Exception):
+        app.add_exception_handler(kind, _answer)
+
+
+class Observed:
+    """Outermost: puts the request into a trace, and measures it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = 500
+        given = next((v.decode("latin-1") for k, v in scope["headers"] if k == b"traceparent"), None)
+        token = tracing.current.set(tracing.child_of(given))
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            seconds = time.perf_counter() - began
+            metrics.HTTP_SECONDS.labels(scope["method"], route, str(status)).observe(seconds)
+            log.debug("request", method=scope["method"], route=route, status=status, seconds=round(seconds, 4))
+            tracing.current.reset(token)
+
+
+class Guarded:
+    """Lets in only requests with a valid identity and a body that is not too large."""
+
+    def __init__(self, app: ASGIApp, verifier: Verifier, settings: Settings) -> None:
+        self.app = app
+        self._verifier = verifier
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        try:
+            if scope["path"] not in OPEN_PATHS:
+                state: MutableMapping[str, Any] = scope.setdefault("state", {})
+                state["principal"] = self._verifier.principal(_bearer(headers.get(b"authorization")))
+            if int(headers.get(b"content-length", b"0") or 0) > LARGEST_REQUEST:
+                raise _too_large()
+            await self.app(scope, _limited(receive), send)
+        except (Unauthenticated, TooLarge) as problem:
+            language = preferred(headers.get(b"accept-language", b"").decode("latin-1"), self._settings.language)
+            await problem_response(problem, language, scope["path"])(scope, receive, send)
+
+
+def _too_large() -> TooLarge:
+    return TooLarge("The request has more than {most} bytes; send it in parts.", most=LARGEST_REQUEST)
+
+
+def _limited(receive: Receive) -> Receive:
+    taken = 0
+
+    async def limited() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > LARGEST_REQUEST:
+            raise _too_large()
+        return message
+
+    return limited
+
+
+def _bearer(header: bytes | None) -> str:
+    scheme, _, token = (header or b"").decode("latin-1").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("Send a token in the header 'Authorization: Bearer …'.")
+    return token.strip()
+
+
+def with_middleware(app: FastAPI, settings: Settings, verifier: Verifier) -> None:
+    app.add_middleware(Guarded, verifier=verifier, settings=settings)
+    app.add_middleware(Observed)

@@ -1,0 +1,236 @@
+"""How do letters travel over Kafka?
+
+One producer, used by the relay alone, and one consumer for each subscribed service. aiokafka rebalances in the
+background, while records are being handled. That is harmless here: a letter handled twice is stopped by the inbox, and
+one handled in two places at once waits there for the first to commit. So there is no rebalance listener, offsets are
+committed by partition, and errors of a commit are taken note of and no more.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.partitioner import DefaultPartitioner
+
+from shared import metrics
+from shared.bus import Deliver
+from shared.delivery import is_outage
+from shared.events import Letter
+from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+PUBLISH_SECONDS = 30.0
+"""An idempotent producer never times out by itself."""
+BATCH_BYTES = 512 * 1024
+"""Half of what a broker takes by default, so that a batch with its headers surely fits."""
+
+partition_of = DefaultPartitioner()
+"""murmur2 of the key, as every Kafka producer does: the letters of one key are in one partition."""
+
+
+class KafkaBus:
+    """The event bus over Kafka. Errors of the broker are raised to the relay, which tries again."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+        self._subscribers: list[tuple[str, frozenset[str], Deliver]] = []
+        self._stopping = asyncio.Event()
+        self.last_turn: dict[str, float] = {}
+        """Service → monotonic time at which its consumer's loop last turned."""
+
+    def subscribe(self, service: str, topics: frozenset[str], deliver: Deliver) -> None:
+        self._subscribers.append((service, topics, deliver))
+
+    async def publish(self, letters: Sequence[Letter]) -> None:
+        """Send the letters, each partition's in order, never more than one batch of a partition under way."""
+        try:
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                producer = await self._started_producer()
+                by_partition: dict[tuple[str, int], list[Letter]] = {}
+                partitions: dict[str, list[int]] = {}
+                for letter in letters:
+                    if letter.topic not in partitions:
+                        partitions[letter.topic] = sorted(await producer.partitions_for(letter.topic))
+                    all_of_topic = partitions[letter.topic]
+                    partition = partition_of(letter.key.encode(), all_of_topic, all_of_topic)
+                    by_partition.setdefault((letter.topic, partition), []).append(letter)
+                sent = [
+                    asyncio.ensure_future(_send_in_order(producer, topic, partition, mine))
+                    for (topic, partition), mine in by_partition.items()
+                ]
+                for outcome in await asyncio.gather(*sent, return_exceptions=True):
+                    if isinstance(outcome, BaseException):
+                        raise outcome
+        except BaseException:
+            await self._drop_producer()
+            raise
+
+    async def _started_producer(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._settings.kafka,
+                client_id="headset",
+                acks="all",
+                enable_idempotence=self._settings.kafka_idempotence,
+                max_batch_size=BATCH_BYTES,
+                request_timeout_ms=15_000,
+                metadata_max_age_ms=60_000,
+            )
+            try:
+                await producer.start()
+            except BaseException:
+                await producer.stop()
+                raise
+            self._producer = producer
+        return self._producer
+
+    async def _drop_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(2):
+                    await producer.stop()
+
+    async def run(self) -> None:
+        """Consume for every subscriber until `stop`; raise if one of them cannot go on."""
+        async with asyncio.TaskGroup() as group:
+            for subscriber in self._subscribers:
+                group.create_task(self._consume(*subscriber))
+
+    def stop(self) -> None:
+        """Let the batch in hand be finished; never cancel, or the group would not be left properly."""
+        self._stopping.set()
+
+    async def close(self) -> None:
+        await self._drop_producer()
+
+    async def _consume(self, service: str, topics: frozenset[str], deliver: Deliver) -> None:
+        while not self._stopping.is_set():
+            consumer = AIOKafkaConsumer(
+                *sorted(topics),
+                bootstrap_servers=self._settings.kafka,
+                group_id=f"headset.{service}",
+                client_id=f"headset-{service}",
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                max_poll_interval_ms=300_000,
+                session_timeout_ms=10_000,
+                fetch_max_wait_ms=250,
+                metadata_max_age_ms=60_000,
+            )
+            try:
+                await consumer.start()
+                await self._turn(service, consumer, deliver)
+            except (KafkaError, OSError) as error:
+                log.warning("consumer_failed", service=service, error=f"{type(error).__name__}: {error}")
+                self._note_turn(service)
+                await self._pause(1.0)
+            finally:
+                with contextlib.suppress(Exception):
+                    await consumer.stop()
+
+    async def _turn(self, service: str, consumer: AIOKafkaConsumer, deliver: Deliver) -> None:
+        outages = 0
+        while not self._stopping.is_set():
+            self._note_turn(service)
+            fetched = await consumer.getmany(timeout_ms=500, max_records=self._settings.consumer_batch)
+            records = [(partition, batch) for partition, batch in fetched.items() if batch]
+            if not records:
+                continue
+            try:
+                await deliver([opened(record) for _, batch in records for record in batch])
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                outages += 1
+                log.warning("delivery_waits", service=service, error=f"{type(error).__name__}: {error}"[:300])
+                for partition, batch in records:
+                    with contextlib.suppress(IllegalStateError):  # given to another member meanwhile
+                        consumer.seek(partition, batch[0].offset)
+                await self._pause(min(5.0, 0.1 * 2**outages))
+                continue
+            outages = 0
+            await _commit(consumer, {partition: batch[-1].offset + 1 for partition, batch in records})
+
+    def _note_turn(self, service: str) -> None:
+        self.last_turn[service] = time.monotonic()
+        metrics.LOOP_TURNED.labels(service).set_to_current_time()
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+
+async def _send_in_order(producer: AIOKafkaProducer, topic: str, partition: int, letters: Sequence[Letter]) -> None:
+    batch = producer.create_batch()
+    for letter in letters:
+        record = {
+            "key": letter.key.encode(),
+            "value": letter.body,
+            "timestamp": None,
+            "headers": [(name, value.encode()) for name, value in letter.headers.items()],
+        }
+        if batch.append(**record) is None:
+            await (await producer.send_batch(batch, topic, partition=partition))
+            batch = producer.create_batch()
+            batch.append(**record)
+    await (await producer.send_batch(batch, topic, partition=partition))
+
+
+async def _commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
+    try:
+        await consumer.commit(dict(offsets))
+    except (CommitFailedError, IllegalStateError) as error:
+        log.info("partitions_moved", error=type(error).__name__)  # the inbox will skip what we did
+
+
+def opened(record: "ConsumerRecord[bytes, bytes]") -> Letter:
+    """A record as a letter, also when it is no proper one: whoever handles it will say so."""
+    headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
+    if "ce_time" not in headers:  # optional in CloudEvents; the log's own time stands in
+        headers["ce_time"] = datetime.fromtimestamp(record.timestamp / 1000, UTC).isoformat()
+    if not headers.get("ce_id"):
+        headers["kafka_position"] = f"{record.topic}/{record.partition}/{record.offset}"
+    return Letter(record.topic, (record.key or b"").decode(errors="replace"), headers, record.value or b"")
+
+
+async def create_topics(settings: Settings, topics: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Create what is missing; the names created and those that were there.
+
+    Raises `KafkaError` or `OSError` where there is no broker.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    try:
+        there = set(await admin.list_topics())
+        missing = [name for name in topics if name not in there]
+        config = {
+            "retention.ms": str(settings.topic_retention_days * 86_400_000),
+            "min.insync.replicas": str(max(1, settings.topic_replication - 1)),
+        }
+        new = [
+            NewTopic(
+                name,
+                num_partitions=settings.topic_partitions,
+                replication_factor=settings.topic_replication,
+                topic_configs=config,
+            )
+            for name in missing
+        ]
+        if new:
+            answer = await admin.create_topics(new)
+            for name, code, *_ in answer.topic_errors:
+                if code not in (0, TopicAlreadyExistsError.errno):
+                    raise for_code(code)(name)
+    finally:
+        await admin.close()
+    return missing, sorted(there & set(topics))

@@ -1,0 +1,56 @@
+"""What do the logs look like? One JSON object a line, with the trace it belongs to, and no personal data."""
+
+import logging
+import sys
+from typing import Any, TextIO
+
+import structlog
+
+from shared import tracing
+
+
+def _with_trace(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    if trace := tracing.trace_id():
+        event["trace_id"] = trace
+    return event
+
+
+def configure(level: str = "info", stream: TextIO | None = None) -> None:
+    """Send our logs, and those of the libraries, to `stream` (standard output unless told)."""
+    common: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        _with_trace,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *common,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(stream or sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=common,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for noisy in ("uvicorn.access", "aiokafka", "httpx", "httpcore", "sqlalchemy.engine"):
+        logging.getLogger(noisy).setLevel("WARNING")
+    logging.getLogger("aiokafka").setLevel("ERROR")
+    for own in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(own).handlers[:] = []
+        logging.getLogger(own).propagate = True

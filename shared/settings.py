@@ -1,0 +1,71 @@
+"""What can be set from outside, and what is it otherwise?
+
+Every setting is an environment variable `HEADSET_…`; `DATABASE_URL` and `KAFKA_BOOTSTRAP_SERVERS` are also known
+by those common names.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="HEADSET_", frozen=True, extra="ignore")
+
+    data: Path = Field(Path(".headset"), description="Directory of the embedded mode.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
+    timezone: str = Field("Asia/Shanghai", description="The centre's zone: calendar rules and local days.")
+    language: Literal["en", "zh"] = Field("en", description="Language of messages where the reader states none.")
+    working_days: Literal["cn", "weekdays"] = Field("cn", description="Which calendar counts working days.")
+
+    database_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("HEADSET_DATABASE_URL", "DATABASE_URL"),
+        description="PostgreSQL 18 or newer; HEADSET_QA_DATABASE_URL and so on for one service alone.",
+    )
+    recruiting_database_url: str | None = None
+    training_database_url: str | None = None
+    performance_database_url: str | None = None
+    qa_database_url: str | None = None
+    pool_size: int = Field(8, ge=2, description="Connections of one service in one process.")
+
+    kafka: str = Field(
+        "127.0.0.1:9092",
+        validation_alias=AliasChoices("HEADSET_KAFKA", "KAFKA_BOOTSTRAP_SERVERS"),
+        description="Kafka brokers, host:port, separated by commas.",
+    )
+    kafka_idempotence: bool = Field(True, description="Off only for brokers that cannot.")
+    topic_partitions: int = Field(12, ge=1)
+    topic_replication: int = Field(1, ge=1)
+    topic_retention_days: int = Field(14, ge=1, description="The inbox remembers a day longer.")
+    consumer_batch: int = Field(500, ge=1, le=5000, description="Records in one transaction of a worker.")
+
+    jwt_key: SecretStr | None = Field(None, description="Key (HS256) or public key in PEM that tokens are checked with.")
+    jwt_algorithm: Literal["HS256", "RS256", "ES256", "EdDSA"] = "HS256"
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"no time zone is called {name!r}; give a name such as Asia/Shanghai") from error
+        return name
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    def url_of(self, service: str) -> str | None:
+        """Where the tables of this service are."""
+        own: str | None = getattr(self, f"{service}_database_url")
+        return own or self.database_url

@@ -1,0 +1,115 @@
+"""What do all tests share? One real PostgreSQL and one real Kafka, each started when first asked for."""
+
+import itertools
+import os
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import asyncpg
+import pytest
+
+from services.all import SERVICES
+from shared.migrations import Schema, migrate
+from shared.postgres import EmbeddedPostgres, binaries
+from tests.world import World
+from tools.kafka.broker import Broker, NoKafka, bootstrap_servers
+
+FreshDatabase = Callable[[str], str]
+
+# What survives a power failure does not matter here, speed does.
+FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"}
+
+_worlds = itertools.count(1)
+no_kafka: list[str] = []  # why, once somebody asked for it in vain
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres.start(tmp_path_factory.mktemp("postgres"), FORGETFUL) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def fresh_database(postgres: EmbeddedPostgres) -> FreshDatabase:
+    """`fresh_database("mailbox")` makes an empty database with a name like this and returns its URL."""
+    number = itertools.count(1)
+
+    def make(name: str) -> str:
+        name = f"{name}_{next(number)}"
+        command = [
+            binaries() / "createdb",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(postgres.port),
+            "-U",
+            "headset",
+            name,
+        ]
+        subprocess.run(command, check=True, env={"PGPASSWORD": postgres.password})
+        return f"{postgres.url.rpartition('/')[0]}/{name}"
+
+    return make
+
+
+@pytest.fixture(scope="session")
+async def migrated(fresh_database: FreshDatabase) -> str:
+    """The URL of a database with every schema in it, to be copied."""
+    url = fresh_database("template")
+    for service in SERVICES:
+        await migrate(Schema(service.name, url, service.metadata, service.migrations))
+    return url
+
+
+@pytest.fixture
+async def world(postgres: EmbeddedPostgres, migrated: str) -> AsyncIterator[World]:
+    """All services in one process, on a fresh copy of the migrated database."""
+    name = f"world_{next(_worlds)}"
+    admin = await asyncpg.connect(postgres.url)
+    await admin.execute(f'CREATE DATABASE {name} TEMPLATE "{migrated.rpartition("/")[2]}"')
+    world = World(f"{postgres.url.rpartition('/')[0]}/{name}", SERVICES)
+    yield world
+    await world.close()
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.close()
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """The bootstrap address of the Kafka that all tests share; keep topics and groups apart by name."""
+    given = bootstrap_servers()
+    if given:
+        yield given
+        return
+    with start_broker() as broker:
+        yield broker.bootstrap
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[Broker]:
+    """A broker of the test's own, to kill, pause and restart."""
+    with start_broker() as broker:
+        yield broker
+
+
+def start_broker() -> Broker:
+    try:
+        if no_kafka:
+            raise NoKafka(no_kafka[0])
+        return Broker.start()
+    except NoKafka as reason:
+        no_kafka.append(str(reason))
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI has to have a Kafka: {reason}", pytrace=False)
+        pytest.skip("no Kafka")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if {"kafka", "own_kafka"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.kafka)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if no_kafka:
+        terminalreporter.write_line(f"Kafka tests did not run: {no_kafka[0]}", yellow=True)

@@ -1,0 +1,1 @@
+"""What is needed to build, run and test Headset and is no part of it?"""

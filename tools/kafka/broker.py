@@ -1,0 +1,323 @@
+"""How do tests, `make kafka` and the benchmarks get a real Apache Kafka without Docker?
+
+Maven brings the jars that `pom.xml` names into a cache (`$HEADSET_CACHE`, else `~/.cache/headset`), the JVM at
+hand runs one KRaft node, broker and controller in one, on free loopback ports, its data in a temporary directory.
+
+`python -m tools.kafka.broker` runs one in the foreground. Whoever has a broker of their own sets
+KAFKA_BOOTSTRAP_SERVERS, and its users ask `bootstrap_servers()` first.
+"""
+
+import base64
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from xml.etree import ElementTree
+
+POM = Path(__file__).with_name("pom.xml")
+ROOT = POM.parent.parent.parent
+LAUNCHER = ROOT / "shared" / "launch.py"
+JAVA = 17  # what Kafka 4 asks for
+READY_WITHIN = 60.0  # seconds; three on two idle cores
+
+SETTINGS = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    # One node keeps one copy of everything, its own topics too.
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    # Few partitions of its own topics, threads and buffers: it starts faster and stays small.
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.num.partitions": "1",
+    "background.threads": "2",
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+    "log.cleaner.dedupe.buffer.size": "8388608",
+    # A topic nobody created is a mistake that has to show.
+    "auto.create.topics.enable": "false",
+    # Tests join groups all the time, and kill members to see who takes over.
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",
+    # A node that was killed is let in again when its old session ends; under load a shorter one would end by
+    # itself.
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "300",
+}
+
+
+class NoKafka(Exception):
+    """Why no Kafka can be had here, in one line."""
+
+
+def bootstrap_servers() -> str | None:
+    """The broker that the user brings, if any."""
+    return os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or None
+
+
+class Broker:
+    """One running node. `kill`, `pause` and `restart` are for tests of what its users do then."""
+
+    def __init__(self, directory: Path, java: list[str], ports: tuple[int, int], *, keep: bool) -> None:
+        self.directory = directory
+        self.port, self.controller_port = ports
+        self._java = java
+        self._keep = keep
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def start(
+        cls, settings: Mapping[str, str] | None = None, *, heap: str = "512m", keep: bool = False
+    ) -> Self:
+        """Bring the jars if need be, format the storage, run, return when it answers; `keep` leaves the data."""
+        jars = fetch()
+        options = [f"-Xms{heap}", f"-Xmx{heap}", "-XX:+UseSerialGC"]
+        options += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dlog4j2.disable.jmx=true"]
+        java = [find_java(), *options, "-cp", f"{jars}/*"]
+        directory = Path(tempfile.mkdtemp(prefix="headset-kafka-"))
+        broker = cls(directory, java, (_free_port(), _free_port()), keep=keep)
+        try:
+            broker._format(settings or {})
+            broker._run()
+        except BaseException:
+            broker.stop()
+            raise
+        return broker
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    def kill(self) -> None:
+        """As the power fails; `restart` brings it back."""
+        process = self._running()
+        process.kill()
+        process.wait()
+
+    def pause(self) -> None:
+        """As a machine that hangs: connections stay open, nothing answers."""
+        self._running().send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._running().send_signal(signal.SIGCONT)
+
+    def restart(self) -> None:
+        """The same data on the same port."""
+        self._terminate()
+        self._run()
+
+    def stop(self) -> None:
+        self._terminate()
+        if not self._keep:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError("this broker does not run")
+        return self._process
+
+    def _format(self, settings: Mapping[str, str]) -> None:
+        here = f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}"
+        own = {
+            "listeners": here,
+            "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
+            "log.dirs": str(self.directory / "data"),
+        }
+        lines = [f"{name}={value}\n" for name, value in {**SETTINGS, **own, **settings}.items()]
+        (self.directory / "server.properties").write_text("".join(lines))
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        tool = [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", "server.properties"]
+        done = subprocess.run(tool, cwd=self.directory, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise NoKafka(f"Kafka cannot format its storage: {_last_line(done.stdout + done.stderr)}")
+
+    def _run(self) -> None:
+        log_path = self.directory / "broker.log"
+        with log_path.open("ab") as log:
+            # Killed when we die (Linux): a test run that is killed leaves no JVM. In a session of its own:
+            # Ctrl-C is ours.
+            launch = [
+                sys.executable,
+                "-I",
+                "-S",
+                str(LAUNCHER),
+                str(int(signal.SIGKILL)),
+                str(os.getpid()),
+                "same",
+            ]
+            command = [*launch, *self._java, "kafka.Kafka", "server.properties"]
+            self._process = subprocess.Popen(
+                command,
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + READY_WITHIN
+        while not _answers(self.port):
+            if self._process.poll() is not None:
+                raise NoKafka(
+                    f"Kafka ended while it started: {_last_line(log_path.read_text(errors='replace'))}"
+                )
+            if time.monotonic() > deadline:
+                raise NoKafka(f"Kafka did not answer within {READY_WITHIN:.0f} s; its log is {log_path}")
+            time.sleep(0.02)
+
+    def _terminate(self) -> None:
+        process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def fetch() -> Path:
+    """The directory of the jars, brought by Maven the first time; whole or not there, whoever is killed."""
+    pom = POM.read_bytes()
+    version = ElementTree.fromstring(pom).findtext(".//{*}kafka.version")
+    name = f"kafka-{version}-{hashlib.sha256(pom).hexdigest()[:8]}"
+    cache = _cache()
+    jars = cache / name
+    if jars.exists():
+        return jars
+    with (cache / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if jars.exists():
+            return jars
+        maven = shutil.which("mvn")
+        if maven is None:
+            raise NoKafka(
+                "Maven (mvn) is missing, which brings Kafka; on Debian or Ubuntu: apt-get install maven"
+            )
+        find_java()
+        print(f"kafka: Maven brings Apache Kafka {version} into {cache}, once", file=sys.stderr, flush=True)
+        new = Path(tempfile.mkdtemp(prefix="new-", dir=cache))
+        try:
+            command = [maven, "-q", "-B", "-ntp", "-f", str(POM), "dependency:copy-dependencies"]
+            command += ["-DincludeScope=runtime", f"-DoutputDirectory={new}"]
+            if not os.access(Path.home(), os.W_OK):
+                command += [f"-Dmaven.repo.local={cache / 'maven'}"]
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+            )
+            if done.returncode:
+                raise NoKafka(f"Maven cannot bring Kafka: {_last_line(done.stdout + done.stderr)}")
+            new.rename(jars)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+    return jars
+
+
+def find_java() -> str:
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
+    if java is None:
+        raise NoKafka(
+            f"Java {JAVA} or newer is missing, which runs Kafka; "
+            "on Debian or Ubuntu: apt-get install default-jre-headless"
+        )
+    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', said)
+    if version is None or int(version[1]) < JAVA:
+        raise NoKafka(
+            f"Kafka needs Java {JAVA} or newer, and {java} is {version[1] if version else 'no Java'}"
+        )
+    return java
+
+
+def _cache() -> Path:
+    named = os.environ.get("HEADSET_CACHE")
+    # Some users have no home of their own (a service account, a container's number): then beside the code.
+    for place in [Path(named)] if named else [Path.home() / ".cache" / "headset", ROOT / ".cache"]:
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(place, os.W_OK):
+            return place.resolve()
+    raise NoKafka("no place to keep Kafka in: name a writable directory in HEADSET_CACHE")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _answers(port: int) -> bool:
+    """Does a metadata request (version 1, no topics) name a broker? Then it has registered with itself."""
+    request = struct.pack(">hhihi", 3, 1, 1, -1, 0)
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+            connection.sendall(struct.pack(">i", len(request)) + request)
+            answer = connection.makefile("rb").read(12)  # length, correlation id, number of brokers
+    except OSError:
+        return False
+    return len(answer) == 12 and struct.unpack(">iii", answer)[2] > 0
+
+
+def _last_line(said: str) -> str:
+    lines = [
+        line.strip() for line in said.splitlines() if line.strip() and not line.lstrip().startswith("at ")
+    ]
+    errors = [line for line in lines if "ERROR" in line or "Exception" in line]
+    return (errors or lines or ["it said nothing"])[0]
+
+
+def main() -> int:
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        with Broker.start() as broker:
+            print(f"Kafka answers on {broker.bootstrap}", file=sys.stderr)
+            print(f"KAFKA_BOOTSTRAP_SERVERS={broker.bootstrap}", flush=True)
+            broker._running().wait()
+            print("kafka: it ended by itself", file=sys.stderr)
+            return 1
+    except NoKafka as reason:
+        print(f"kafka: {reason}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
