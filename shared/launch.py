@@ -1,14 +1,14 @@
 """How does a program that refuses to run as root run for root, and end when we end?
 
-Run as a script by `shared.postgres`, never imported: it changes what this process is, then becomes the program
-(exec), so no wrapper stays behind. Being a script, it spares us `preexec_fn`, which is unsafe beside threads.
+Run as a script by `shared.postgres`, never imported: it changes what this process is, then becomes the
+program by exec, so no wrapper stays. As a script it spares us `preexec_fn`, which is unsafe beside threads.
 
     python -I -S launch.py SIGNAL PARENT HOW PROGRAM [ARGUMENT ...]
 
 SIGNAL is sent to the program when its parent dies (0: none; Linux only). HOW is one of
 
 - `same`: as the user that we are.
-- `namespace`: in a user namespace where our user has another number. Files keep their owner, no right is left.
+- `namespace`: in a user namespace with another number for our user; files keep their owner, no right is left.
 - `uid:N`: as the user N, keeping the one capability to walk through folders closed to others (a checkout in
   root's 0700 home): for root where user namespaces are forbidden, as in most containers.
 """

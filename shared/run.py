@@ -176,8 +176,11 @@ def _url(settings: Settings, service: str) -> str:
     return url
 
 
-def create_app(runtime: Runtime) -> FastAPI:
-    """One FastAPI application for the services of this runtime. Its lifespan starts and stops the runtime."""
+def create_app(runtime: Runtime, *, api: bool = True) -> FastAPI:
+    """One FastAPI application for the services of this runtime. Its lifespan starts and stops the runtime.
+
+    Without `api`, for workers: only what operators ask.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -195,10 +198,11 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     app.state.settings = runtime.settings
     app.state.databases = runtime.databases
-    for service in runtime.services:
-        app.include_router(service.router)
-    names = [service.name for service in runtime.services]
-    app.include_router(ingest_router("qa" if "qa" in names else names[0]))
+    if api:
+        for service in runtime.services:
+            app.include_router(service.router)
+        names = [service.name for service in runtime.services]
+        app.include_router(ingest_router("qa" if "qa" in names else names[0]))
     app.include_router(operations_router())
     add_problem_handlers(app)
     with_middleware(app, runtime.settings, Verifier(runtime.settings))

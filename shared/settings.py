@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="HEADSET_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="HEADSET_", frozen=True, extra="ignore", populate_by_name=True)
 
     data: Path = Field(Path(".headset"), description="Directory of the embedded mode.")
     host: str = Field("127.0.0.1", description="Address to listen on.")

@@ -1,15 +1,15 @@
 """How does a fresh checkout get what it needs to run? `python3 tools/environment.py [--dev]` makes `.venv`.
 
-Standard library only, and in words that any Python 3.6 can read, so that an old Python gets a sentence and no
-SyntaxError. Safe to kill at any moment and to run twice at once: a lock lets one work at a time, and the stamp that
-says "complete" is removed first and written last; without it the next run starts from nothing.
+Standard library only, and in words that Python 3.6 can read, so that an old Python gets a sentence and no
+SyntaxError. Safe to kill at any moment and to run twice at once: a lock lets one work at a time, and the
+stamp that says "complete" is removed first and written last; without it the next run starts from nothing.
 """
 
 import sys
 
 if sys.version_info < (3, 11):  # noqa: UP036 - it is the very purpose of this line
     sys.exit(
-        f"Headset needs Python 3.11 or newer, and {sys.executable} is {sys.version_info[0]}.{sys.version_info[1]}. "
+        f"Headset needs Python 3.11 or newer, and {sys.executable} is {sys.version.split()[0]}. "
         "Name a newer one: make run PYTHON=python3.12"
     )
 
@@ -62,14 +62,14 @@ def main() -> int:
 def prepare(root: Path, *, dev: bool) -> None:
     if complete(root, dev):
         return
-    with only_one(root / ".cache" / "environment.lock"):
+    with only_one(root / ".cache" / "environment.lock") as lock:
         if complete(root, dev):  # the one that we waited for has done it
             return
         runtime_is_there = complete(root, dev=False)
         stamp_path(root).unlink(missing_ok=True)
         if not runtime_is_there:
             make_venv(root / ".venv")
-        install(root, DEV if dev else RUNTIME)
+        install(root, DEV if dev else RUNTIME, lock)
         link_project(root)
         temporary = stamp_path(root).with_suffix(".new")
         temporary.write_text("\n".join([stamp(root, RUNTIME)] + ([stamp(root, DEV)] if dev else [])))
@@ -82,7 +82,7 @@ def stamp_path(root: Path) -> Path:
 
 
 def stamp(root: Path, lock: str) -> str:
-    """All that makes an environment useless when it changes; its place too, since scripts name their interpreter."""
+    """All that makes an environment useless when it changes; its place too, for scripts name it."""
     parts = [
         lock,
         sys.version,
@@ -105,7 +105,7 @@ def complete(root: Path, dev: bool) -> bool:
 
 
 @contextmanager
-def only_one(path: Path) -> Iterator[None]:
+def only_one(path: Path) -> Iterator[int]:
     path.parent.mkdir(exist_ok=True)
     with path.open("a") as file:
         try:
@@ -113,7 +113,7 @@ def only_one(path: Path) -> Iterator[None]:
         except BlockingIOError:
             print("environment: another one is at it, waiting", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
-        yield  # the kernel frees the lock when this process ends, however it ends
+        yield file.fileno()  # freed by the kernel when this process and its pip have ended, however
 
 
 def make_venv(path: Path) -> None:
@@ -132,7 +132,7 @@ def make_venv(path: Path) -> None:
         raise Trouble(f"cannot make {path}: {(error.output or b'').decode().strip() or error}") from None
 
 
-def install(root: Path, lock: str) -> None:
+def install(root: Path, lock: str, held: int) -> None:
     wanted = sum(
         line.rstrip().endswith("\\") and "==" in line for line in (root / lock).read_text().splitlines()
     )
@@ -160,7 +160,13 @@ def install(root: Path, lock: str) -> None:
     log: list[str] = []
     done, on_terminal = 0, sys.stdout.isatty()
     with subprocess.Popen(
-        command, cwd=root, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=root,
+        env=surroundings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        pass_fds=[held],  # should we be killed, nobody starts over before it too has ended
     ) as pip:
         assert pip.stdout is not None
         for line in pip.stdout:

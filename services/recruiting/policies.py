@@ -2,5 +2,4 @@
 
 from shared.delivery import Policies
 
-
 POLICIES: Policies = {}

@@ -1,5 +1,285 @@
-"""recruiting over HTTP."""
+"""recruiting over HTTP: the steps of the process, and the employees that recruiting owns."""
 
-from shared.http import service_router
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date as Day
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic_core import to_jsonable_python
+from sqlalchemy.engine import RowMapping
+
+from services.recruiting import repository
+from services.recruiting.domain.employees import Employee, change, leave
+from services.recruiting.domain.steps import STEPS, Owner, Scope, Step
+from services.recruiting.repository import Filters
+from services.recruiting.tables import employee_history, employees
+from shared.calendar import local_day
+from shared.db import Tx
+from shared.errors import FieldError, IllegalState, Invalid, NotFound
+from shared.events import Code, ExternalId
+from shared.http import CurrentTx, check_match, service_router, tag
+from shared.identity import Anyone, Principal, allowed
+from shared.ids import new_id
+from shared.pages import Cursor, Limit, Page, page
 
 router = service_router("recruiting")
+
+Staff = Annotated[Principal, Depends(allowed("hr", "call_centre", "service"))]
+"""Who enters and changes employees."""
+
+
+class StepOut(BaseModel):
+    """A step of the process. `id` is its key; only `owner` completes it."""
+
+    id: str
+    n: int
+    key: str
+    owner: Owner
+    scope: Scope
+    name_en: str
+    name_zh: str
+    finished_when: str
+
+    @classmethod
+    def of(cls, step: Step) -> "StepOut":
+        return cls(id=step.key, **asdict(step))
+
+
+class Particulars(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: Code | None = None
+    department: Code | None = None
+    team: Code | None = None
+    team_lead_id: UUID | None = None
+    mentor_id: UUID | None = None
+
+
+class NewEmployee(Particulars):
+    """Somebody who works here already, or will from `date` on (today in the centre, unless given)."""
+
+    id: UUID | None = None
+    agent_id: ExternalId | None
+    """The login that telephony knows; null for somebody without one."""
+    role: Code
+    date: Day | None = None
+
+    def begin(self, id: UUID, since: Day) -> Employee:
+        particulars = self.model_dump(exclude={"id", "date"})
+        return Employee(id=id, since=since, holds_from=since, **particulars)
+
+
+class EmployeeChange(Particulars):
+    """The fields to change, and the day from which that holds (today in the centre, unless given)."""
+
+    agent_id: ExternalId | None = None
+    role: Code | None = None
+    date: Day | None = None
+
+    @field_validator("role")
+    @classmethod
+    def _has_one(cls, role: Code | None) -> Code:
+        if role is None:
+            raise ValueError("an employee always has a role")
+        return role
+
+
+class Departure(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    date: Day
+    """The first day on which the employee is no longer here."""
+
+
+class EmployeeOut(BaseModel):
+    """An employee. `date` is the first day, `left_on` the first day no longer here; `holds_from` the first day of the
+    present state."""
+
+    id: UUID
+    employee_id: UUID
+    agent_id: str | None
+    name: str | None
+    department: str | None
+    role: str
+    team: str | None
+    team_lead_id: UUID | None
+    mentor_id: UUID | None
+    date: Day
+    holds_from: Day
+    left_on: Day | None
+    version: int
+
+    @classmethod
+    def of(cls, employee: Employee) -> "EmployeeOut":
+        return cls(employee_id=employee.id, date=employee.since, **asdict(employee))
+
+
+class HistoryOut(BaseModel):
+    """One change: the fields it touched, before and after. The first entry has all fields and nothing before."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    before: dict[str, Any] | None
+    after: dict[str, Any]
+
+
+@router.get("/steps")
+async def steps(_: Anyone) -> Page[StepOut]:
+    """The 22 steps from headcount plan to graded employee, in time order."""
+    return Page(items=[StepOut.of(step) for step in STEPS], next_cursor=None)
+
+
+@router.post("/employees", status_code=201, responses={200: {"model": EmployeeOut, "description": "Entered before."}})
+async def enter(body: NewEmployee, tx: CurrentTx, principal: Staff, response: Response) -> EmployeeOut:
+    """Enter an employee. An `id` of your own makes it safe to repeat: the same again answers 200 and changes nothing."""
+    id = body.id or new_id()
+    if body.id and (there := await repository.hold(tx, id)):
+        return await _entered_before(there, body, tx, response)
+    employee = body.begin(id, body.date or local_day(tx.now, tx.settings.zone))
+    await _check_others(employee, body.model_fields_set, tx)
+    if not await repository.add(tx, employee, principal.sub):  # somebody else was faster with this id
+        there = await repository.hold(tx, id)
+        assert there is not None
+        return await _entered_before(there, body, tx, response)
+    tx.emit(employee.started())
+    tag(response, employee.version)
+    return EmployeeOut.of(employee)
+
+
+@router.get("/employees")
+async def employees_list(
+    tx: CurrentTx,
+    principal: Anyone,
+    agent_id: Annotated[ExternalId | None, Query()] = None,
+    team: Annotated[Code | None, Query()] = None,
+    role: Annotated[Code | None, Query()] = None,
+    team_lead_id: UUID | None = None,
+    employed_on: Day | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[EmployeeOut]:
+    """Employees, in the order of their ids. Agents find themselves, team leads themselves and their team."""
+
+    def shape(row: RowMapping) -> EmployeeOut:
+        return EmployeeOut.of(repository.employee_of(row))
+
+    query = repository.listing(Filters(agent_id, team, role, team_lead_id, employed_on), principal)
+    return await page(tx, query, [employees.c.id], shape, limit=limit, cursor=cursor, newest_first=False)
+
+
+@router.get("/employees/{id}")
+async def employee(id: UUID, tx: CurrentTx, principal: Anyone, response: Response) -> EmployeeOut:
+    found = await repository.find(tx, id, principal)
+    if found is None:
+        raise _nobody(id)
+    tag(response, found.version)
+    return EmployeeOut.of(found)
+
+
+@router.patch("/employees/{id}")
+async def alter(
+    id: UUID, body: EmployeeChange, tx: CurrentTx, principal: Staff, request: Request, response: Response
+) -> EmployeeOut:
+    """Change what is given; what is left out stays. `If-Match` with an old version is refused."""
+    before = await _held(id, tx)
+    check_match(request, before.version)
+    wanted = body.model_dump(exclude_unset=True, exclude={"date"})
+    after = change(before, wanted, body.date, local_day(tx.now, tx.settings.zone))
+    if after != before:
+        await _check_others(after, {field for field in wanted if wanted[field] != getattr(before, field)}, tx)
+        await repository.save(tx, before, after, "changed", principal.sub)
+        if wanted.keys() != {"name"}:  # names concern nobody else
+            tx.emit(after.changed())
+    tag(response, after.version)
+    return EmployeeOut.of(after)
+
+
+@router.post("/employees/{id}/departure")
+async def depart(id: UUID, body: Departure, tx: CurrentTx, principal: Staff, response: Response) -> EmployeeOut:
+    """Record the first day without this employee. The same day again changes nothing."""
+    before = await _held(id, tx)
+    after = leave(before, body.date)
+    if after != before:
+        await repository.save(tx, before, after, "left", principal.sub)
+        tx.emit(after.left())
+    tag(response, after.version)
+    return EmployeeOut.of(after)
+
+
+@router.get("/employees/{id}/history")
+async def history(
+    id: UUID,
+    tx: CurrentTx,
+    principal: Annotated[Principal, Depends(allowed("hr", "call_centre", "manager"))],
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[HistoryOut]:
+    """Every change of this employee, oldest first: who, when, before, after."""
+    if await repository.find(tx, id, principal) is None:
+        raise _nobody(id)
+    return await page(
+        tx, repository.history(id), [employee_history.c.id], HistoryOut.model_validate,
+        limit=limit, cursor=cursor, newest_first=False,
+    )  # fmt: skip
+
+
+async def _held(id: UUID, tx: Tx) -> Employee:
+    held = await repository.hold(tx, id)
+    if held is None:
+        raise _nobody(id)
+    return held
+
+
+def _nobody(id: UUID) -> NotFound:
+    return NotFound("No employee has the id {id}, or you may not see them.", id=id)
+
+
+async def _entered_before(there: Employee, body: NewEmployee, tx: Tx, response: Response) -> EmployeeOut:
+    """Answer a repetition: compared is what was entered, whatever has become of it since."""
+    first = await repository.first_state(tx, there.id)
+    again = to_jsonable_python(asdict(body.begin(there.id, body.date or there.since)))
+    if again != first:
+        raise IllegalState(
+            "Employee {id} is there already and was entered with other particulars; change them by PATCH, "
+            "or leave the id out for somebody new.",
+            id=there.id,
+        )
+    response.status_code = 200
+    tag(response, there.version)
+    return EmployeeOut.of(there)
+
+
+async def _check_others(employee: Employee, given: set[str], tx: Tx) -> None:
+    """Raise `Invalid` for a lead or mentor nobody knows, `IllegalState` for a login that somebody else holds."""
+    named: Mapping[str, UUID | None] = {"team_lead_id": employee.team_lead_id, "mentor_id": employee.mentor_id}
+    wanted = {id for field, id in named.items() if id and field in given}
+    unknown = wanted - await repository.known(tx, wanted) if wanted else set()
+    if unknown:
+        wrong: list[FieldError] = [
+            {"field": field, "message": f"no employee has the id {id}"} for field, id in named.items() if id in unknown
+        ]
+        raise Invalid(
+            "{fields} must name employees that are there; enter those first.",
+            errors=wrong, fields=", ".join(error["field"] for error in wrong),
+        )  # fmt: skip
+    if employee.agent_id is None or "agent_id" not in given:
+        return
+    holder = await repository.holder_of(tx, employee.agent_id, employee.holds_from, besides=employee.id)
+    if holder and holder.left_on:
+        raise IllegalState(
+            "Employee {holder} holds the login {agent_id} until {left_on}; let it pass on from that day, "
+            "or take another login.",
+            holder=holder.id, agent_id=employee.agent_id, left_on=holder.left_on,
+        )  # fmt: skip
+    if holder:
+        raise IllegalState(
+            "Employee {holder} holds the login {agent_id}; record their departure or give them another login first, "
+            "or take another login here.",
+            holder=holder.id, agent_id=employee.agent_id,
+        )  # fmt: skip

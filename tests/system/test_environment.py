@@ -29,7 +29,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def installed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The lock files that would have been installed."""
     locks: list[str] = []
-    monkeypatch.setattr(environment, "install", lambda root, lock: locks.append(lock))
+    monkeypatch.setattr(environment, "install", lambda root, lock, held: locks.append(lock))
     return locks
 
 

@@ -1,7 +1,8 @@
 """How do tests, `make kafka` and the benchmarks get a real Apache Kafka without Docker?
 
-Maven brings the jars that `pom.xml` names into a cache (`$HEADSET_CACHE`, else `~/.cache/headset`), the JVM at
-hand runs one KRaft node, broker and controller in one, on free loopback ports, its data in a temporary directory.
+Maven brings the jars that `pom.xml` names into a cache (`$HEADSET_CACHE`, else `~/.cache/headset`), the JVM
+at hand runs one KRaft node, broker and controller in one, on free loopback ports, its data in a temporary
+folder.
 
 `python -m tools.kafka.broker` runs one in the foreground. Whoever has a broker of their own sets
 KAFKA_BOOTSTRAP_SERVERS, and its users ask `bootstrap_servers()` first.
@@ -86,7 +87,7 @@ class Broker:
     def start(
         cls, settings: Mapping[str, str] | None = None, *, heap: str = "512m", keep: bool = False
     ) -> Self:
-        """Bring the jars if need be, format the storage, run, return when it answers; `keep` leaves the data."""
+        """Bring the jars, format the storage, run, return when it answers; `keep` leaves the data."""
         jars = fetch()
         options = [f"-Xms{heap}", f"-Xmx{heap}", "-XX:+UseSerialGC"]
         options += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dlog4j2.disable.jmx=true"]
@@ -237,6 +238,7 @@ def fetch() -> Path:
             )
             if done.returncode:
                 raise NoKafka(f"Maven cannot bring Kafka: {_last_line(done.stdout + done.stderr)}")
+            new.chmod(0o755)  # for other users of the same cache
             new.rename(jars)
         finally:
             shutil.rmtree(new, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""How fast is Headset, beside what the machine can do? `make bench`; see `bench/README.md`."""

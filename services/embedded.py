@@ -1,0 +1,202 @@
+"""How does one command run everything? Embedded mode: four services, a PostgreSQL of their own, one directory.
+
+.headset/
+    format          which layout of this directory it is
+    signing.key     what tokens are signed with
+    demo.json       what the demo centre is, once it is there
+    headset.log     JSON logs
+    postgres/       the server and its data (shared.postgres)
+"""
+
+import asyncio
+import contextlib
+import gc
+import json
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, TextIO
+
+import uvicorn
+
+from services.all import SERVICES
+from shared import logs
+from shared.bus import LocalBus
+from shared.errors import CannotStart
+from shared.identity import own_key
+from shared.migrations import Schema, migrate
+from shared.postgres import EmbeddedPostgres
+from shared.run import Runtime, create_app
+from shared.settings import Settings
+
+FORMAT = 1
+"""Rises when this directory's layout changes in a way that older releases cannot read."""
+
+Started = Callable[[str], Awaitable[None]]
+
+
+def prepare(directory: Path) -> TextIO:
+    """Have a directory that this release can use, and in it a file for the logs; or raise `CannotStart`."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mark = directory / "format"
+        if mark.exists():
+            found = mark.read_text().strip()
+            if not found.isdigit() or int(found) > FORMAT:
+                raise CannotStart(
+                    "{directory} was written by a newer release of Headset; install that one, or name another "
+                    "directory with --data.",
+                    directory=directory,
+                )  # fmt: skip
+        else:
+            mark.write_text(f"{FORMAT}\n")
+        own_key(directory)
+        return (directory / "headset.log").open("a", encoding="utf-8")
+    except OSError as error:
+        raise CannotStart(
+            "Cannot write to {directory}: {reason}. Free the disk or name another directory with --data.",
+            directory=directory, reason=error.strerror or error,
+        ) from error  # fmt: skip
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket to answer on, or `CannotStart`. Tokens of embedded mode are for this machine only; so is the port."""
+    try:
+        loopback = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise CannotStart(
+            "Embedded mode listens on this machine only, not on {host}; to serve others use 'headset serve'.",
+            host=host,
+        )
+    return bound(host, port)
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket bound to this address, or `CannotStart`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        raise CannotStart(
+            "Cannot listen on {host}:{port}: {reason}. Stop what listens there or choose another with --port.",
+            host=host, port=port, reason=error.strerror or error,
+        ) from error  # fmt: skip
+    return listener
+
+
+@contextlib.contextmanager
+def database(settings: Settings) -> Iterator[str]:
+    """The URL of the database: the one that is set, else of a server of our own, which ends with the block."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    with EmbeddedPostgres.start(settings.data / "postgres") as server:
+        yield server.url
+
+
+@contextlib.contextmanager
+def leaving_on_sigterm() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does: what was started is stopped."""
+
+    def leave(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def up(settings: Settings, started: Started) -> int:
+    """Run everything until a signal comes; the exit code. `started` is awaited with the address once it answers."""
+    with leaving_on_sigterm(), prepare(settings.data) as log:
+        logs.configure(settings.log_level, log)
+        try:
+            listener = listen(settings.host, settings.port)
+            with listener, database(settings) as url:
+                return asyncio.run(_serve_all(_embedded(settings, url), listener, started))
+        except KeyboardInterrupt:
+            return 0
+
+
+def _embedded(settings: Settings, url: str) -> Settings:
+    known = {"database_url": url, "jwt_key": settings.jwt_key or own_key(settings.data)}
+    return Settings(**{**settings.model_dump(exclude=set(known)), **known})
+
+
+async def _serve_all(settings: Settings, listener: socket.socket, started: Started) -> int:
+    for service in SERVICES:
+        await migrate(Schema(service.name, settings.url_of(service.name) or "", service.metadata, service.migrations))
+    runtime = Runtime(SERVICES, settings, LocalBus())
+    return await serve(runtime, listener, started)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with an event for the moment from which it answers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answering = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.answering.set()
+
+
+async def serve(runtime: Runtime, listener: socket.socket, started: Started | None = None, *, api: bool = True) -> int:
+    """Answer on this socket until SIGINT or SIGTERM, or until something in the background cannot go on (code 1)."""
+    server = _Server(
+        uvicorn.Config(
+            create_app(runtime, api=api),
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=20,
+        )
+    )
+    # uvicorn raises the signal again once it has ended; by then there is nothing left for it to end.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+    answering = asyncio.ensure_future(server.answering.wait())
+    await asyncio.wait([serving, answering], return_when=asyncio.FIRST_COMPLETED)
+    answering.cancel()
+    beginning = asyncio.ensure_future(_begin(listener, started)) if started and server.started else None
+    failing = runtime.failed
+    waiting: list[asyncio.Future[Any]] = [serving, *([failing] if failing else [])]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    if beginning is not None and not beginning.done():
+        beginning.cancel()
+    await asyncio.gather(serving, *([beginning] if beginning else []), return_exceptions=True)
+    failed = not server.started or (failing is not None and failing.done())
+    if failed:
+        reason = failing.result() if failing is not None and failing.done() else "see the log"
+        print(f"headset: {reason}", file=sys.stderr)
+    return int(failed)
+
+
+async def _begin(listener: socket.socket, started: Started) -> None:
+    host, port = listener.getsockname()[:2]
+    await started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    gc.collect()
+    gc.freeze()
+
+
+def remembered(directory: Path) -> dict[str, object]:
+    """What `demo.json` says; empty where there is no demo centre."""
+    try:
+        found: dict[str, object] = json.loads((directory / "demo.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return found
