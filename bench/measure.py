@@ -19,6 +19,17 @@ class NotMeasured(Exception):
     """Why there is no number, in one line."""
 
 
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much is done in one sample."""
+
+    quick: bool = False
+
+    def of(self, number: int) -> int:
+        """This number in a full run, a quarter in a quick one."""
+        return number // 4 if self.quick else number
+
+
 @dataclass(slots=True)
 class Line:
     """One measured line of the table."""
@@ -40,6 +51,14 @@ class Line:
         return [ours / limit for ours, limit in zip(self.product, self.raw, strict=True)]
 
     @property
+    def ours(self) -> float:
+        return median(self.product)
+
+    @property
+    def theirs(self) -> float:
+        return median(self.raw)
+
+    @property
     def ratio(self) -> float:
         return median(self.ratios)
 
@@ -57,7 +76,7 @@ async def in_turns(sides: Mapping[str, Callable[[], Awaitable[T]]], repetitions:
     """The samples of each side, after one turn that does not count; the order is reversed every second turn."""
     samples: dict[str, list[T]] = {name: [] for name in sides}
     for turn in range(repetitions + 1):
-        for name in list(sides)[:: 1 if turn % 2 else -1]:
+        for name in list(sides)[:: -1 if turn % 2 else 1]:
             sample = await sides[name]()
             if turn:
                 samples[name].append(sample)

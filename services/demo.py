@@ -244,14 +244,7 @@ async def _audits(api: Api, auditors: list[str], advance: Callable[[], None]) ->
         missed = (
             {fatal} if n == 0 else {c["key"] for c in card["criteria"] if not c["fatal"] and chance.random() < 0.06}
         )
-        answers = [
-            {
-                "criterion": c["key"],
-                "value": "no" if c["key"] in missed else "yes",
-                **_comment(c["key"] in missed),
-            }
-            for c in card["criteria"]
-        ]
+        answers = {c["key"]: _answer(c["key"] in missed) for c in card["criteria"]}
         if (await api.get(f"/qa/audits/{drawn['id']}", who))["status"] == "draft":
             await api.call("PUT", f"/qa/audits/{drawn['id']}/answers", who, {"answers": answers})
         audits.append(await api.call("POST", f"/qa/audits/{drawn['id']}/submit", who))
@@ -259,8 +252,8 @@ async def _audits(api: Api, auditors: list[str], advance: Callable[[], None]) ->
     return audits
 
 
-def _comment(missed: bool) -> dict[str, Any]:
-    return {"comment": "Heard at this second.", "at_seconds": 31} if missed else {}
+def _answer(missed: bool) -> dict[str, Any]:
+    return {"value": "no", "comment": "Heard at this second.", "at_seconds": 31} if missed else {"value": "yes"}
 
 
 async def _chain(api: Api, audits: list[dict[str, Any]]) -> dict[str, Any]:

@@ -173,12 +173,17 @@ async def serve(runtime: Runtime, listener: socket.socket, started: Started | No
     answering.cancel()
     beginning = asyncio.ensure_future(_begin(listener, started)) if started and server.started else None
     failing = runtime.failed
+    if beginning is not None:
+        await asyncio.wait([serving, beginning], return_when=asyncio.FIRST_COMPLETED)
+        if beginning.done() and (error := beginning.exception()):
+            server.should_exit = True
+            await serving
+            raise error
+        beginning.cancel()
     waiting: list[asyncio.Future[Any]] = [serving, *([failing] if failing else [])]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
-    if beginning is not None and not beginning.done():
-        beginning.cancel()
-    await asyncio.gather(serving, *([beginning] if beginning else []), return_exceptions=True)
+    await serving
     failed = not server.started or (failing is not None and failing.done())
     if failed:
         reason = failing.result() if failing is not None and failing.done() else "see the log"

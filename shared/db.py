@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Executable, MetaData, make_url
+from sqlalchemy import URL, Executable, MetaData, make_url
 from sqlalchemy.engine import CursorResult, Row, RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -23,6 +23,13 @@ Clock = Callable[[], datetime]
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def engine_url(url: str) -> URL:
+    """The address as SQLAlchemy wants it for asyncpg; libpq's `sslmode` becomes asyncpg's `ssl`."""
+    parsed = make_url(url).set(drivername="postgresql+asyncpg")
+    mode = parsed.query.get("sslmode")
+    return parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode}) if mode else parsed
 
 
 @dataclass(slots=True)
@@ -53,14 +60,14 @@ class Tx:
     async def tuples(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         return (await self.run(statement, values)).all()
 
-    def emit(self, *events: Event) -> None:
+    def emit(self, *events: Event, because: Letter | None = None) -> None:
         """Publish these facts if, and only if, this transaction commits.
 
+        `because` is the letter that led to them; the one being handled, unless told. Bulk policies have to tell.
         Change the rows they report before the transaction ends: the row locks put the letters of one person in order.
         """
-        self.outgoing += [
-            Letter.seal(event, source=self.schema, at=self.now, because=self.cause) for event in events
-        ]
+        cause = because or self.cause
+        self.outgoing += [Letter.seal(event, source=self.schema, at=self.now, because=cause) for event in events]
 
 
 class Database:
@@ -75,17 +82,19 @@ class Database:
         self.settings = settings or Settings()
         self.clock = clock
         self.engine: AsyncEngine = create_async_engine(
-            make_url(url).set(drivername="postgresql+asyncpg"),
+            engine_url(url),
             pool_size=self.settings.pool_size,
             max_overflow=0,
             pool_timeout=10,
             pool_recycle=1800,
             pool_reset_on_return="rollback",
+            hide_parameters=True,  # values of a failed statement are no business of the logs
             connect_args={
                 "timeout": 10,
                 "server_settings": {
                     "application_name": f"headset-{name}",
                     "jit": "off",
+                    "timezone": "UTC",
                     "statement_timeout": "60s",
                     "idle_in_transaction_session_timeout": "60s",
                 },

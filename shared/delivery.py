@@ -8,7 +8,9 @@ neighbours go through.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import compress
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import structlog
@@ -49,17 +51,27 @@ def bulk(policy: Policy) -> Policy:
     return policy
 
 
+_OUTAGES = {
+    "08",  # connection
+    "28", "3D",  # refused to let us in: seen only on connecting
+    "40",  # deadlock or serialisation
+    "53",  # resources
+    "57",  # operator intervention
+    "58",  # system error
+}  # fmt: skip
+
+
 def is_outage(error: BaseException) -> bool:
     """Whether to wait and try again, because no letter is to blame.
 
-    By SQLSTATE class: 08 connection, 40 deadlock or serialisation, 53 resources, 57 operator intervention (but not
-    57014, a statement that took too long). Lock timeouts (55P03) count as well.
+    By SQLSTATE class, and with lock timeouts (55P03), idle transactions ended by the server (25P03) and a server that
+    became a standby (25006); but not 57014, a statement that took too long.
     """
     if isinstance(error, DBAPIError):
         state = getattr(error.orig, "sqlstate", None) or ""
         if state == "57014":
             return False
-        return error.connection_invalidated or state[:2] in {"08", "40", "53", "57"} or state in {"55P03", "25P03"}
+        return error.connection_invalidated or state[:2] in _OUTAGES or state in {"55P03", "25P03", "25006"}
     return isinstance(error, (OSError, TimeoutError, PoolTimeout))
 
 
@@ -76,6 +88,8 @@ class Delivery:
         self._db = db
         self._wanted = {event.type: event for event in policies}
         self._policies = policies
+        self._bulk = {event: [p for p in policies[event] if getattr(p, "bulk", False)] for event in policies}
+        self._single = {event: [p for p in policies[event] if not getattr(p, "bulk", False)] for event in policies}
         self._attempts = attempts
         self._pause = pause
         self._most_in_a_row = most_in_a_row
@@ -88,16 +102,19 @@ class Delivery:
     async def __call__(self, letters: Sequence[Letter]) -> None:
         """Handle these letters, in this order; raise, with nothing done, where something is down."""
         opened: list[Delivered[Event]] = []
+        unwanted = 0
         for letter in letters:
             try:
                 event = self._open(letter)
-            except (Unreadable, ValidationError, UnicodeError) as error:
+            except Exception as error:  # opening asks nothing but the letter, so whatever goes wrong is its fault
                 await self._bury(letter, describe(error), attempts=1)
                 continue
             if event is None:
-                self._count(letter, "unwanted")
+                unwanted += 1
             else:
                 opened.append(Delivered(event, letter))
+        if unwanted:
+            metrics.EVENTS_HANDLED.labels(self._db.name, "other", "unwanted").inc(unwanted)
         if opened:
             await self._handle(opened)
 
@@ -139,40 +156,38 @@ class Delivery:
 
     async def _in_one_transaction(self, batch: Sequence[Delivered[Event]]) -> None:
         async with self._db.transaction() as tx:
-            new = await mailbox.claim(tx.connection, self._db.name, [d.letter for d in batch])
-            first: list[Delivered[Event]] = []
-            repeated: list[Letter] = []
-            for delivered in batch:
-                if delivered.letter.identity in new:
-                    new.remove(delivered.letter.identity)
-                    first.append(delivered)
-                else:
-                    repeated.append(delivered.letter)
-            await self._react(first, tx)
-        now = time.time()
-        for letter in repeated:
-            self._count(letter, "repeated")
-        for delivered in first:
-            self._count(delivered.letter, "handled")
+            first = await self._claim(batch, tx)
+        handled = Counter(d.letter.type for d in first)
+        delivered = Counter(d.letter.type for d in batch)
+        for kind, n in delivered.items():
+            metrics.EVENTS_HANDLED.labels(self._db.name, kind, "handled").inc(handled[kind])
+            metrics.EVENTS_HANDLED.labels(self._db.name, kind, "repeated").inc(n - handled[kind])
         if first:
             oldest = min(d.letter.time for d in first).timestamp()
-            metrics.EVENT_AGE_SECONDS.labels(self._db.name).observe(max(0.0, now - oldest))
+            metrics.EVENT_AGE_SECONDS.labels(self._db.name).observe(max(0.0, time.time() - oldest))
+
+    async def _claim(self, batch: Sequence[Delivered[Event]], tx: Tx) -> Sequence[Delivered[Event]]:
+        """Let the policies react to those of the batch that are new, which are returned."""
+        new = await mailbox.claim(tx.connection, self._db.name, [d.letter for d in batch])
+        first = batch if all(new) else list(compress(batch, new))
+        await self._react(first, tx)
+        return first
 
     async def _react(self, batch: Sequence[Delivered[Event]], tx: Tx) -> None:
         by_type: dict[type[Event], list[Delivered[Event]]] = {}
         for delivered in batch:
             by_type.setdefault(type(delivered.event), []).append(delivered)
         for event_type, group in by_type.items():
-            for policy in self._policies[event_type]:
-                if getattr(policy, "bulk", False):
-                    await policy(group, tx)
+            for policy in self._bulk[event_type]:
+                await policy(group, tx)
+        if not any(self._single[event_type] for event_type in by_type):
+            return
         for event, letter in batch:
             tx.cause = letter
             token = tracing.current.set(tracing.accepted(letter.headers.get("traceparent")))
             try:
-                for policy in self._policies[type(event)]:
-                    if not getattr(policy, "bulk", False):
-                        await policy(event, tx)
+                for policy in self._single[type(event)]:
+                    await policy(event, tx)
             finally:
                 tracing.current.reset(token)
         tx.cause = None
@@ -185,22 +200,20 @@ class Delivery:
             raise TooManyDead(f"{self._most_in_a_row} letters in a row could not be handled; the last: {describe(error)}")
 
     async def _bury(self, letter: Letter, reason: str, attempts: int) -> None:
-        log.error("letter_buried", service=self._db.name, event_id=letter.headers.get("ce_id"), topic=letter.topic)
+        kind = letter.headers.get("ce_type", "")
+        kind = kind if kind in self._wanted else "other"
+        event_id = letter.headers.get("ce_id", "")[:200]
+        log.error("letter_buried", service=self._db.name, event_id=event_id, topic=letter.topic, type=kind)
         table = self._db.metadata.tables[f"{self._db.name}.dead_letters"]
         async with self._db.engine.begin() as connection:
             await mailbox.bury(connection, table, letter, reason, attempts)
-        self._count(letter, "buried")
+        metrics.EVENTS_HANDLED.labels(self._db.name, kind, "buried").inc()
 
-    async def replay(self, letter: Letter) -> None:
-        """Handle one letter again, once; whatever goes wrong is raised."""
+    async def replay(self, letter: Letter, tx: Tx) -> None:
+        """Handle one letter again, once, in this transaction; whatever goes wrong is raised."""
         event = self._open(letter)
         if event is not None:
-            await self._in_one_transaction([Delivered(event, letter)])
-
-    def _count(self, letter: Letter, outcome: str) -> None:
-        known = letter.headers.get("ce_type", "")
-        kind = known if known in self._wanted else "other"
-        metrics.EVENTS_HANDLED.labels(self._db.name, kind, outcome).inc()
+            await self._claim([Delivered(event, letter)], tx)
 
 
 def describe(error: Exception) -> str:

@@ -4,14 +4,14 @@ An event is a fact, a frozen pydantic model. A letter is an event in its envelop
 outbox. The envelope is CloudEvents 1.0 in the binary content mode, so the body is the event and nothing else.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cached_property
-from typing import Annotated, ClassVar, Self
-from uuid import NAMESPACE_URL, UUID, uuid5
+from typing import Annotated, ClassVar, NamedTuple, Self
+from uuid import NAMESPACE_URL, uuid5
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import to_json
 
 from shared import tracing
 from shared.ids import day_of, new_id
@@ -50,14 +50,24 @@ class Event(BaseModel):
     def routing_key(self) -> str:
         return str(getattr(self, self.key))
 
+    def to_bytes(self) -> bytes:
+        """The body of a letter: JSON."""
+        return to_json(self)
+
 
 class Unreadable(Exception):
     """A letter that no retry can make readable."""
 
 
-@dataclass(frozen=True)
-class Letter:
-    """An event in its envelope. `headers` holds `ce_*`, `traceparent` and the content type."""
+UNDATED = date(1970, 1, 1)
+"""The day of letters that tell us none that stays the same when their sender repeats them."""
+
+
+class Letter(NamedTuple):
+    """An event in its envelope. `headers` holds `ce_*`, `traceparent` and the content type.
+
+    `ce_time` is optional in CloudEvents. Where it is missing, whoever took the letter in adds `ce_recordedtime`.
+    """
 
     topic: str
     key: str
@@ -80,7 +90,7 @@ class Letter:
         }
         if because:
             headers["ce_causationid"] = because.id
-        return cls(event.kafka_topic, event.routing_key(), headers, event.model_dump_json().encode())
+        return cls(event.kafka_topic, event.routing_key(), headers, event.to_bytes())
 
     @property
     def id(self) -> str:
@@ -90,33 +100,37 @@ class Letter:
     def type(self) -> str:
         return self.headers["ce_type"]
 
-    @cached_property
-    def identity(self) -> UUID:
-        """What makes this letter the same letter as another: its id, or source and id where that is no UUID."""
-        try:
-            return UUID(self.id)
-        except ValueError:
-            return uuid5(NAMESPACE_URL, f"{self.headers.get('ce_source', '')}\n{self.id}")
+    @property
+    def identity(self) -> str:
+        """What makes this letter the same as another, as the text of a UUID: its id, or source and id if that is none."""
+        if _is_uuid(self.id):
+            return self.id
+        return str(uuid5(NAMESPACE_URL, f"{self.headers.get('ce_source', '')}\n{self.id}"))
 
-    @cached_property
+    @property
     def time(self) -> datetime:
-        """When the publisher says it happened."""
-        return datetime.fromisoformat(self.headers["ce_time"])
+        """When the publisher says it happened, else when it came in."""
+        return datetime.fromisoformat(self.headers.get("ce_time") or self.headers["ce_recordedtime"])
 
-    @cached_property
-    def day(self) -> date:
-        """The day under which the inbox remembers this letter; the same at each delivery."""
-        return day_of(self.identity) or self.time.astimezone(UTC).date()
+    @property
+    def inbox_key(self) -> tuple[date, str]:
+        """The day and the identity under which the inbox remembers this letter: the same at each delivery."""
+        identity = self.identity
+        return day_of(identity) or (self.time.astimezone(UTC).date() if self.headers.get("ce_time") else UNDATED), identity
 
     def check(self) -> None:
         """Raise `Unreadable` unless the envelope holds what CloudEvents asks for."""
-        for name in ("ce_id", "ce_type", "ce_source", "ce_time"):
-            if not self.headers.get(name):
+        headers = self.headers
+        for name in ("ce_id", "ce_type", "ce_source"):
+            if not headers.get(name):
                 raise Unreadable(f"the header {name} is missing")
         try:
-            aware = self.time.tzinfo is not None
-            _ = self.day
-        except (ValueError, OverflowError):
-            aware = False
-        if not aware:
+            time = self.time
+            usable = time.tzinfo is not None and 1 < time.year < 9999  # so that it has a day in UTC, too
+        except (KeyError, ValueError):
+            usable = False
+        if not usable:
             raise Unreadable("the header ce_time is no time with offset")
+
+
+_is_uuid = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch

@@ -12,6 +12,8 @@ from uuid import UUID
 
 _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62
+_EPOCH = date(1970, 1, 1).toordinal()
+_LAST = date.max.toordinal() - _EPOCH
 
 
 def new_id() -> UUID:
@@ -28,14 +30,13 @@ def id_for(at: datetime, *names: str) -> UUID:
     return _uuid7(max(0, int(at.timestamp() * 1000)), int.from_bytes(digest, "big"))
 
 
-def day_of(id: UUID) -> date | None:
+def day_of(id: str | UUID) -> date | None:
     """The UTC day a UUIDv7 was made on; None for an identifier of another kind."""
-    if id.version != 7:
+    text = str(id)
+    if text[14] != "7":
         return None
-    try:
-        return datetime.fromtimestamp((id.int >> 80) / 1000, UTC).date()
-    except (OverflowError, ValueError):  # a year past 9999
-        return None
+    days = int(text[:8] + text[9:13], 16) // 86_400_000
+    return date.fromordinal(_EPOCH + days) if days <= _LAST else None  # a year past 9999
 
 
 def _uuid7(milliseconds: int, chance: int) -> UUID:

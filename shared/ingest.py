@@ -6,17 +6,19 @@ not at all.
 """
 
 import json
+from datetime import datetime
 from functools import cache
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, NotRequired, Union
 from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.routing import APIRoute
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic_core import from_json
+from typing_extensions import TypedDict
 
 import shared.contracts  # noqa: F401  registers every event type
 from shared import tracing
-from shared.db import Tx
 from shared.errors import BadRequest, FieldError, Invalid, TooLarge
 from shared.events import REGISTRY, Code, Event, ExternalId, Letter
 from shared.http import CurrentTx, TransactionalRoute
@@ -27,18 +29,30 @@ BATCH = "application/cloudevents-batch+json"
 STRUCTURED = "application/cloudevents+json"
 
 
-class Envelope(BaseModel):
-    """A CloudEvent in the structured mode, but for `type` and `data`."""
+def _in_range(time: str) -> str:
+    if not 1 < datetime.fromisoformat(time).year < 9999:
+        raise ValueError("too far away")
+    return time
 
-    model_config = ConfigDict(extra="ignore")
 
-    specversion: Literal["1.0"]
-    id: ExternalId
-    source: Code
-    time: AwareDatetime | None = None
-    datacontenttype: Literal["application/json"] | None = None
-    traceparent: str | None = None
-    correlationid: Code | None = None
+# Kept as text: writing it again would cost as much as reading all the rest of the envelope.
+_Time = Annotated[
+    str,
+    StringConstraints(pattern=r"^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$", to_upper=True),
+    AfterValidator(_in_range),
+]
+_Json = Annotated[str, StringConstraints(pattern=r"^(?i:application/json)\s*(;|$)")]
+
+_ENVELOPE: dict[str, Any] = {
+    "specversion": Literal["1.0"],
+    "id": ExternalId,
+    "source": Code,
+    "time": NotRequired[_Time | None],
+    "datacontenttype": NotRequired[_Json | None],
+    "traceparent": NotRequired[str | None],
+    "correlationid": NotRequired[Code | None],
+}
+"""A CloudEvent in the structured mode, but for `type` and `data`."""
 
 
 class Accepted(BaseModel):
@@ -49,16 +63,21 @@ class Accepted(BaseModel):
 
 @cache
 def _readers() -> tuple[TypeAdapter[Any], TypeAdapter[Any]]:
-    """Readers of one event and of a list, each checking envelope and data in one pass."""
+    """Readers of one event and of a list, each checking envelope and data in one pass.
+
+    Typed dictionaries, not models: with a thousand events at once the difference is a tenth of the whole request.
+    """
     envelopes = tuple(
-        create_model(f"{event.__name__}Envelope", __base__=Envelope, type=(Literal[name], ...), data=(event, ...))
+        TypedDict(f"{event.__name__}Envelope", {**_ENVELOPE, "type": Literal[name], "data": event})  # type: ignore[operator]
         for name, event in REGISTRY.items()
     )
     one: Any = Annotated[Union[envelopes], Field(discriminator="type")]  # noqa: UP007  built from a tuple
     return TypeAdapter(one), TypeAdapter(list[one])
 
 
-async def take_events(request: Request, tx: CurrentTx, _: Annotated[Principal, Depends(allowed("service"))]) -> Accepted:
+async def take_events(
+    request: Request, tx: CurrentTx, _: Annotated[Principal, Depends(allowed("service"))]
+) -> Accepted:  # fmt: skip
     """Store CloudEvents safely; they travel on like any other event.
 
     Binary mode: `ce-*` headers, the data as body. Structured: `application/cloudevents+json`. Batched:
@@ -76,74 +95,72 @@ async def take_events(request: Request, tx: CurrentTx, _: Annotated[Principal, D
             envelopes = [one.validate_python(_from_headers(request, body))]
         else:
             raise BadRequest(
-                "Send CloudEvents: content type {batch} or {structured}, or ce-* headers.", batch=BATCH, structured=STRUCTURED
-            )
+                "Send CloudEvents: content type {batch} or {structured}, or ce-* headers.",
+                batch=BATCH, structured=STRUCTURED,
+            )  # fmt: skip
     except ValidationError as error:
-        raise _refusal(error, body, kind) from error
+        raise _refusal(error, body, kind, request) from error
     if len(envelopes) > MOST_EVENTS:
         raise TooLarge("A batch holds at most {most} events; this one has {n}.", most=MOST_EVENTS, n=len(envelopes))
-    tx.outgoing += [_letter(envelope, tx) for envelope in envelopes]
+    now, trace = tx.now.isoformat(), tracing.current.get() or tracing.child_of()
+    tx.outgoing += [_letter(envelope, now, trace) for envelope in envelopes]
     return Accepted(accepted=len(envelopes))
 
 
-def _letter(envelope: Any, tx: Tx) -> Letter:
-    event: Event = envelope.data
+def _letter(envelope: dict[str, Any], now: str, trace: str) -> Letter:
+    event: Event = envelope["data"]
     headers = {
         "ce_specversion": "1.0",
-        "ce_id": envelope.id,
-        "ce_type": envelope.type,
-        "ce_source": envelope.source,
-        "ce_time": (envelope.time or tx.now).isoformat(),
-        "ce_correlationid": envelope.correlationid or envelope.id,
+        "ce_id": envelope["id"],
+        "ce_type": envelope["type"],
+        "ce_source": envelope["source"],
+        "ce_correlationid": envelope.get("correlationid") or envelope["id"],
         "content-type": "application/json",
-        "traceparent": tracing.accepted(envelope.traceparent) or tracing.current.get() or tracing.child_of(),
+        "traceparent": tracing.accepted(envelope.get("traceparent")) or trace,
     }
-    return Letter(event.kafka_topic, event.routing_key(), headers, event.model_dump_json().encode())
+    if time := envelope.get("time"):
+        headers["ce_time"] = time
+    else:
+        headers["ce_recordedtime"] = now
+    return Letter(event.kafka_topic, event.routing_key(), headers, event.to_bytes())
 
 
 def _from_headers(request: Request, body: bytes) -> dict[str, Any]:
-    envelope: dict[str, Any] = {
-        name[3:]: unquote(value) for name, value in request.headers.items() if name.startswith("ce-")
-    }
-    envelope["traceparent"] = request.headers.get("traceparent")
-    if isinstance(at := envelope.get("time"), str):
-        envelope["time"] = TypeAdapter(AwareDatetime).validate_python(at)
-    kind = REGISTRY.get(envelope.get("type", ""))
-    if kind is not None:
-        try:
-            envelope["data"] = kind.model_validate_json(body)
-        except ValidationError as error:
-            raise _refusal(error, body, "binary", envelope.get("id")) from error
-    return envelope
+    """An event in binary mode as it would be in structured mode."""
+    given = request.headers
+    envelope: dict[str, Any] = {name[3:]: unquote(text) for name, text in given.items() if name.startswith("ce-")}
+    envelope |= {"datacontenttype": given.get("content-type"), "traceparent": given.get("traceparent")}
+    try:
+        return envelope | {"data": from_json(body)}
+    except ValueError as error:
+        raise BadRequest("The body is not valid JSON.") from error
 
 
-def _refusal(error: ValidationError, body: bytes, kind: str, id: str | None = None) -> Invalid | BadRequest:
+def _refusal(error: ValidationError, body: bytes, kind: str, request: Request) -> Invalid | BadRequest:
     """Which event, by index and id, and which field. The values themselves are not repeated."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     if any(e["type"] == "json_invalid" for e in found):
         return BadRequest("The body is not valid JSON.")
-    given = _parsed(body) if kind in (BATCH, STRUCTURED) else None
-    listed = kind == BATCH
+    if any(e["type"] == "list_type" and not e["loc"] for e in found):
+        return BadRequest("A batch is a JSON array of events.")
+    given = _parsed(body) if kind in (BATCH, STRUCTURED) else {"id": unquote(request.headers.get("ce-id", "?"))}
     wrong: list[FieldError] = []
-    first: tuple[int, str] | None = None
     for e in found[:20]:
         loc = list(e["loc"])
-        index = loc.pop(0) if listed and loc and isinstance(loc[0], int) else 0
-        event = given[index] if listed and isinstance(given, list) and index < len(given) else given
-        event_id = str(event.get("id")) if isinstance(event, dict) else (id or "?")
+        index = int(loc.pop(0)) if kind == BATCH else 0
+        event = given[index] if kind == BATCH else given
+        event_id = str(event.get("id", "?"))[:128] if isinstance(event, dict) else "?"
         if loc and loc[0] in REGISTRY:
             loc.pop(0)
+        message = e["msg"]
         if e["type"].startswith("union_tag"):
-            loc.append("type")
-        if kind == "binary":
-            loc.insert(0, "data")
-        path = ".".join(map(str, loc)) or "body"
-        wrong.append({"field": f"events[{index}].{path}", "message": e["msg"], "index": index, "id": event_id})
-        first = first or (index, event_id)
-    index, event_id = first or (0, "?")
+            loc, message = ["type"], "No event of this type is known."
+        path = ".".join(["", *map(str, loc)])
+        wrong.append({"field": f"events[{index}]{path}", "message": message, "index": index, "id": event_id})
     return Invalid(
-        "Event {index} (id {id}) is not valid, so none was taken; see errors.", errors=wrong, index=index, id=event_id
-    )
+        "Event {index} (id {id}) is not valid, so none was taken; see errors.",
+        errors=wrong, index=wrong[0]["index"], id=wrong[0]["id"],
+    )  # fmt: skip
 
 
 def _parsed(body: bytes) -> Any:
@@ -159,4 +176,3 @@ def ingest_router(service: str) -> APIRouter:
     router = APIRouter(tags=["events"], route_class=route_class)
     router.add_api_route("/events", take_events, methods=["POST"], status_code=202, response_model=Accepted)
     return router
-

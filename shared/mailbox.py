@@ -9,12 +9,13 @@ Each service has, beside its own tables,
 * **idempotency keys**: the first answer to each POST that carried one.
 """
 
-import json
+import hashlib
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
-from uuid import UUID
 
+from asyncpg import exceptions as driver_errors
+from pydantic_core import to_json
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -32,10 +33,16 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSON, insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared.errors import TooLarge
 from shared.events import Letter
 from shared.ids import new_id
+
+
+LARGEST_LETTER = 900_000
+"""Bytes of body and headers: Kafka takes records of up to a mebibyte unless told."""
 
 
 def mailbox_tables(metadata: MetaData) -> dict[str, Table]:
@@ -74,7 +81,8 @@ def mailbox_tables(metadata: MetaData) -> dict[str, Table]:
         Column("died_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
         Column("replayed_at", DateTime(timezone=True)),
         Column("replayed_by", Text),
-        Index("dead_letters_once", "event_id", "topic", unique=True),
+        Column("fingerprint", LargeBinary, nullable=False),
+        Index("dead_letters_once", "fingerprint", unique=True),
     )
     idempotency_keys = Table(
         "idempotency_keys",
@@ -104,9 +112,10 @@ CREATE TABLE {schema}.inbox_other PARTITION OF {schema}.inbox DEFAULT;
 CREATE TABLE {schema}.dead_letters (
     id uuid PRIMARY KEY, event_id text NOT NULL, topic text NOT NULL, key text NOT NULL, headers json NOT NULL,
     payload bytea NOT NULL, reason text NOT NULL, attempts integer NOT NULL,
-    died_at timestamptz NOT NULL DEFAULT now(), replayed_at timestamptz, replayed_by text
+    died_at timestamptz NOT NULL DEFAULT now(), replayed_at timestamptz, replayed_by text,
+    fingerprint bytea NOT NULL
 );
-CREATE UNIQUE INDEX dead_letters_once ON {schema}.dead_letters (event_id, topic);
+CREATE UNIQUE INDEX dead_letters_once ON {schema}.dead_letters (fingerprint);
 CREATE TABLE {schema}.idempotency_keys (
     principal text, key text, request bytea NOT NULL, status integer, headers json, body bytea,
     created_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (principal, key)
@@ -116,64 +125,96 @@ CREATE INDEX idempotency_keys_by_age ON {schema}.idempotency_keys (created_at);
 """What the first migration of each service runs; later changes are migrations of their own."""
 
 
-async def post(connection: AsyncConnection, schema: str, letters: Sequence[Letter]) -> None:
-    """Leave letters to be published if this transaction commits.
+_POSTED = ("event_id", "topic", "key", "type", "headers", "payload")
+_FEW = 20
+"""Up to so many letters one statement is quicker; from there on COPY, three times as quick with a thousand."""
 
-    The filter gives the transaction its number before the first row takes its id; the relay's floor rests on that.
+
+async def post(connection: AsyncConnection, schema: str, letters: Sequence[Letter]) -> None:
+    """Leave letters to be published if this transaction commits, in this order.
+
+    The transaction gets its number before the first row takes its id; the relay's floor rests on that. Raises
+    `TooLarge` for a letter that the bus could not carry: inside, it would stop all that follow.
     """
+    rows = [(one.id, one.topic, one.key, one.type, to_json(one.headers).decode(), one.body) for one in letters]
+    if (largest := max(len(row[4]) + len(row[5]) for row in rows)) > LARGEST_LETTER:
+        raise TooLarge("An event has {n} bytes; {most} is the most that can travel.", n=largest, most=LARGEST_LETTER)
+    if len(rows) > _FEW:
+        await connection.execute(text("SELECT pg_current_xact_id()"))
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        try:
+            await driver.copy_records_to_table("outbox", schema_name=schema, columns=_POSTED, records=rows)
+        except (driver_errors.PostgresError, driver_errors.InterfaceError) as error:
+            raise DBAPIError("COPY", None, error, connection_invalidated=driver.is_closed()) from error
+        return
     await connection.execute(
         text(f"""
         INSERT INTO {schema}.outbox (event_id, topic, key, type, headers, payload)
         SELECT event_id, topic, key, type, headers::json, payload
-        FROM unnest(CAST(:ids AS text[]), CAST(:topics AS text[]), CAST(:keys AS text[]), CAST(:types AS text[]),
-                    CAST(:headers AS text[]), CAST(:payloads AS bytea[]))
+        FROM unnest(CAST(:event_id AS text[]), CAST(:topic AS text[]), CAST(:key AS text[]), CAST(:type AS text[]),
+                    CAST(:headers AS text[]), CAST(:payload AS bytea[]))
              WITH ORDINALITY AS letter (event_id, topic, key, type, headers, payload, n)
         WHERE pg_current_xact_id() IS NOT NULL
         ORDER BY n
         """),
-        {
-            "ids": [letter.headers["ce_id"] for letter in letters],
-            "topics": [letter.topic for letter in letters],
-            "keys": [letter.key for letter in letters],
-            "types": [letter.headers["ce_type"] for letter in letters],
-            "headers": [json.dumps(dict(letter.headers)) for letter in letters],
-            "payloads": [letter.body for letter in letters],
-        },
+        dict(zip(_POSTED, map(list, zip(*rows, strict=True)), strict=True)),
     )
 
 
-async def claim(connection: AsyncConnection, schema: str, letters: Sequence[Letter]) -> set[UUID]:
-    """Identities of those letters that were not handled before.
+async def claim(connection: AsyncConnection, schema: str, letters: Sequence[Letter]) -> list[bool]:
+    """For each letter, whether it is the first of its identity: not handled before, nor earlier in this list.
 
     A claim made meanwhile in another transaction is waited for: if that one commits, the letter is not ours.
     """
-    order = sorted({(letter.day, letter.identity) for letter in letters})  # one order everywhere: no deadlocks
-    claimed = await connection.execute(
+    keys = [letter.inbox_key for letter in letters]
+    order = sorted(set(keys))  # one order everywhere: no deadlocks
+    repeated = await connection.execute(
         text(f"""
-        INSERT INTO {schema}.inbox (day, event_id)
-        SELECT * FROM unnest(CAST(:days AS date[]), CAST(:ids AS uuid[]))
-        ON CONFLICT DO NOTHING
-        RETURNING event_id
+        WITH given AS MATERIALIZED (
+            SELECT * FROM unnest(CAST(:days AS date[]), CAST(:ids AS uuid[])) AS letter (day, event_id)
+        ), claimed AS (
+            INSERT INTO {schema}.inbox (day, event_id) SELECT * FROM given ON CONFLICT DO NOTHING RETURNING day, event_id
+        )
+        SELECT event_id::text FROM (SELECT * FROM given EXCEPT SELECT * FROM claimed) AS repeated
         """),
-        {"days": [day for day, _ in order], "ids": [id for _, id in order]},
+        {"days": [day for day, _ in order], "ids": [identity for _, identity in order]},
     )
-    return set(claimed.scalars())
+    seen = set(repeated.scalars())
+    first = []
+    for _, identity in keys:
+        first.append(identity not in seen)
+        seen.add(identity)
+    return first
 
 
 async def bury(connection: AsyncConnection, table: Table, letter: Letter, reason: str, attempts: int) -> None:
-    """Set a letter aside, whole, for a person to look at; once, however often it comes."""
+    """Set a letter aside, whole, for a person to look at; once, however often it comes.
+
+    Nothing that a letter may hold makes this fail: otherwise one letter could stop all that follow.
+    """
+    headers = {_storable(name): _storable(value) for name, value in letter.headers.items()}
+    event_id = headers.get("ce_id") or headers.get("kafka_position", "")
+    same = hashlib.blake2b(digest_size=16)
+    for part in (letter.topic, headers.get("ce_source", ""), event_id):
+        same.update(part.encode() + b"\0")
+    same.update(letter.body)
     row: dict[str, Any] = {
         "id": new_id(),
-        "event_id": letter.headers.get("ce_id") or letter.headers.get("kafka_position", ""),
+        "event_id": event_id[:200],
         "topic": letter.topic,
-        "key": letter.key.replace("\0", "\ufffd"),
-        "headers": {name: value.replace("\0", "\ufffd") for name, value in letter.headers.items()},
+        "key": _storable(letter.key),
+        "headers": headers,
         "payload": letter.body,
-        "reason": reason.replace("\0", "\ufffd")[:2000],
+        "reason": _storable(reason)[:2000],
         "attempts": attempts,
+        "fingerprint": same.digest(),
     }
-    row["event_id"] = row["event_id"].replace("\0", "\ufffd")
     await connection.execute(insert(table).values(row).on_conflict_do_nothing())
+
+
+def _storable(text: str) -> str:
+    """Without what PostgreSQL cannot keep in a text: NUL, and halves of characters."""
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 async def keep_partitions(connection: AsyncConnection, schema: str, today: date, keep_days: int) -> None:
@@ -182,6 +223,8 @@ async def keep_partitions(connection: AsyncConnection, schema: str, today: date,
     Rows that came for a day before its partition was there move from the default partition into it.
     """
     await connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"{schema}.inbox"})
+    # Whoever waits for a table makes all others wait behind; better give up and come again in an hour.
+    await connection.execute(text("SET LOCAL lock_timeout = '5s'"))
     found = await connection.execute(
         text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = CAST(:inbox AS regclass)"),
         {"inbox": f"{schema}.inbox"},
@@ -211,6 +254,9 @@ async def keep_partitions(connection: AsyncConnection, schema: str, today: date,
         if name < oldest:
             await connection.execute(text(f"DROP TABLE {schema}.{name}"))
     await connection.execute(
-        text(f"DELETE FROM {schema}.inbox_other WHERE handled_at < now() - make_interval(days => :days)"),
+        text(f"""
+        DELETE FROM {schema}.inbox_other WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM {schema}.inbox_other WHERE handled_at < now() - make_interval(days => :days) LIMIT 500000))
+        """),
         {"days": keep_days},
     )

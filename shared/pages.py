@@ -47,7 +47,7 @@ async def page(
     """
     if cursor is not None:
         last = tuple_(*keys)
-        behind = _values(cursor, keys)
+        behind = values_of(cursor, keys)
         query = query.where(last < behind if newest_first else last > behind)
     order = [key.desc() if newest_first else key.asc() for key in keys]
     rows = await tx.all(query.order_by(*order).limit(limit + 1))
@@ -62,7 +62,7 @@ def cursor_of(values: Sequence[Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(texts).encode()).decode().rstrip("=")
 
 
-def _values(cursor: str, keys: Sequence[ColumnElement[Any]]) -> tuple[Any, ...]:
+def values_of(cursor: str, keys: Sequence[ColumnElement[Any]]) -> tuple[Any, ...]:
     try:
         texts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if not isinstance(texts, list) or len(texts) != len(keys):

@@ -82,6 +82,8 @@ class EmbeddedPostgres:
         try:
             with _disk_trouble(directory):
                 programs = binaries()
+                for unfinished in directory.glob("new-*"):
+                    shutil.rmtree(unfinished, ignore_errors=True)  # what still writes there will go next time
                 cluster = directory / "cluster"
                 how = _how_to_run(cluster / "data", programs / "postgres", directory)
                 if not cluster.exists():
@@ -132,9 +134,7 @@ def _disk_trouble(directory: Path) -> Iterator[None]:
 
 
 def _disk_full(directory: Path) -> CannotStart:
-    return CannotStart(
-        "no space left for the database in {directory}: free some and start again", directory=directory
-    )
+    return CannotStart("no space left for the database in {directory}: free some and start again", directory=directory)
 
 
 def _lock(directory: Path) -> IO[str]:
@@ -167,9 +167,7 @@ def binaries() -> Path:
         programs = Path(place) / f"pginstall{MAJOR}" / "bin"
         if (programs / "postgres").exists():
             return programs
-    raise CannotStart(
-        "no embedded PostgreSQL here: install headset[embedded], or set DATABASE_URL to a server"
-    )
+    raise CannotStart("no embedded PostgreSQL here: install headset[embedded], or set DATABASE_URL to a server")
 
 
 def _how_to_run(data: Path, postgres: Path, directory: Path) -> str:
@@ -195,16 +193,12 @@ def _how_to_run(data: Path, postgres: Path, directory: Path) -> str:
     # others.
     test = ["/bin/sh", "-c", 'test -x "$0" && test -w "$1"', str(postgres), str(directory)]
     if (
-        subprocess.run(
-            _launch("namespace", test), capture_output=True, check=False, env=_surroundings()
-        ).returncode
+        subprocess.run(_launch("namespace", test), capture_output=True, check=False, env=_surroundings()).returncode
         == 0
     ):
         return "namespace"
     if user != 0:
-        raise CannotStart(
-            "PostgreSQL needs a user with a name, and {user} has none: set DATABASE_URL", user=user
-        )
+        raise CannotStart("PostgreSQL needs a user with a name, and {user} has none: set DATABASE_URL", user=user)
     if data.exists():
         for place in (data, *data.rglob("*")):
             os.chown(place, NOBODY, -1, follow_symlinks=False)
@@ -224,8 +218,6 @@ def _surroundings() -> dict[str, str]:
 
 
 def _make_cluster(directory: Path, programs: Path, how: str, options: Mapping[str, str]) -> None:
-    for unfinished in directory.glob("new-*"):
-        shutil.rmtree(unfinished, ignore_errors=True)
     new = Path(tempfile.mkdtemp(prefix="new-", dir=directory))
     try:
         password = new / "password"
@@ -328,9 +320,7 @@ def _put_away_left_over(data: Path) -> None:
             break
         if _wait(lambda: not _is_server_of(data, pid), patience):
             return
-    raise CannotStart(
-        "cannot stop PostgreSQL (process {pid}), left over in {data}: end it", pid=pid, data=data
-    )
+    raise CannotStart("cannot stop PostgreSQL (process {pid}), left over in {data}: end it", pid=pid, data=data)
 
 
 def _is_server_of(data: Path, pid: int) -> bool:
@@ -341,17 +331,13 @@ def _is_server_of(data: Path, pid: int) -> bool:
             if Path(words[0]).name != "postgres":
                 return False
             return str(data) in words or os.path.samefile(f"/proc/{pid}/cwd", data)
-        command = subprocess.run(
-            ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-        )
+        command = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
         return f"postgres -D {data} " in command.stdout
     except OSError:
         return False
 
 
-def _run(
-    directory: Path, postgres: Path, how: str, options: Mapping[str, str]
-) -> tuple[int, subprocess.Popen[bytes]]:
+def _run(directory: Path, postgres: Path, how: str, options: Mapping[str, str]) -> tuple[int, subprocess.Popen[bytes]]:
     data, log_path = directory / "cluster" / "data", directory / "postgres.log"
     if log_path.exists() and log_path.stat().st_size > LOG_BYTES:
         log_path.replace(log_path.with_suffix(".log.old"))

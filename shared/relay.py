@@ -15,11 +15,11 @@ true, and it rests on every writer having its transaction number before it takes
 
 import asyncio
 import contextlib
-import json
 import time
 from typing import Any
 
 import structlog
+from pydantic_core import from_json
 from sqlalchemy import make_url
 
 from shared import metrics
@@ -116,7 +116,7 @@ class Relay:
             await self._raise_floor()
         if not rows:
             return 0
-        letters = [Letter(topic, key, json.loads(headers), body) for _, topic, key, headers, body, _ in rows]
+        letters = [Letter(topic, key, from_json(headers), body) for _, topic, key, headers, body, _ in rows]
         await self._bus.publish(letters)
         ids = [row["id"] for row in rows]
         await self._connection.execute(f"DELETE FROM {self._db.name}.outbox WHERE id = ANY($1::bigint[])", ids)

@@ -67,5 +67,5 @@ class Settings(BaseSettings):
 
     def url_of(self, service: str) -> str | None:
         """Where the tables of this service are."""
-        own: str | None = getattr(self, f"{service}_database_url")
+        own: str | None = getattr(self, f"{service}_database_url", None)
         return own or self.database_url

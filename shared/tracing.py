@@ -7,14 +7,14 @@ import os
 import re
 from contextvars import ContextVar
 
-_VALID = re.compile(r"^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$")
+_VALID = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
 
 current: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 
 def accepted(traceparent: str | None) -> str | None:
     """The header as it came if it is a valid one, else None."""
-    return traceparent if traceparent and _VALID.match(traceparent) else None
+    return traceparent if traceparent and _VALID(traceparent) else None
 
 
 def child_of(parent: str | None = None) -> str:

@@ -133,9 +133,7 @@ def make_venv(path: Path) -> None:
 
 
 def install(root: Path, lock: str, held: int) -> None:
-    wanted = sum(
-        line.rstrip().endswith("\\") and "==" in line for line in (root / lock).read_text().splitlines()
-    )
+    wanted = sum(line.rstrip().endswith("\\") and "==" in line for line in (root / lock).read_text().splitlines())
     print(f"environment: installing {wanted} packages from {lock}", flush=True)
     misleading = (
         "PIP_USER",

@@ -1,6 +1,22 @@
 """Where does qa keep what it knows?"""
 
-from sqlalchemy import MetaData
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from shared.mailbox import mailbox_tables
 from shared.people import people_tables
@@ -9,3 +25,155 @@ metadata = MetaData(schema="qa")
 
 mailbox_tables(metadata)
 employees, employee_logins, agent_holders = people_tables(metadata)
+
+NOBODY = ""
+"""The `agent_id` of calls that telephony reported without an agent: part of a key, so not null."""
+
+Moment = DateTime(timezone=True)
+Points = Numeric(5, 2)
+
+_answered = text("answered_at IS NOT NULL")
+
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("call_id", Text(collation="C"), nullable=False),
+    Column("agent_id", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("answered_at", Moment),
+    Column("ended_at", Moment, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("queue", Text),
+    Column("topic", Text),
+    Column("wait_ms", Integer),
+    Column("talk_ms", Integer),
+    Column("hold_ms", Integer),
+    Column("wrap_up_ms", Integer),
+    Column("recording_uri", Text),
+    Column("customer_ref", Text),
+    Column("told_at", Moment, nullable=False),
+    Column("told_by", Text(collation="C"), nullable=False),
+    # What arrives late finds its row by the unique key; the other two are those of lists, in their order. Calls that
+    # nobody answered are in neither.
+    Index("recordings_once", "call_id", "agent_id", unique=True),
+    Index("recordings_by_day", "day", "started_at", "id", postgresql_where=_answered),
+    Index("recordings_by_agent", "agent_id", "day", "started_at", "id", postgresql_where=_answered),
+)
+
+scorecards = Table(
+    "scorecards",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("code", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("name_en", Text, nullable=False),
+    Column("name_zh", Text, nullable=False),
+    Column("passing_score", Points, nullable=False),
+    Column("fatal", Text, nullable=False),
+    Column("sections", JSONB, nullable=False),
+    Column("criteria", JSONB, nullable=False),
+    Column("published_at", Moment, nullable=False),
+    Column("published_by", Text, nullable=False),
+    UniqueConstraint("code", "version", name="scorecards_once"),
+)
+
+sampling_plans = Table(
+    "sampling_plans",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scorecard_id", Uuid, ForeignKey(scorecards.c.id), nullable=False),
+    Column("filter", JSONB, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("auditors", ARRAY(Text), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("created_by", Text, nullable=False),
+)
+
+draws = Table(
+    "draws",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("plan_id", Uuid, ForeignKey(sampling_plans.c.id), nullable=False),
+    Column("seed", Text, nullable=False),
+    Column("from_day", Date),
+    Column("to_day", Date),
+    Column("size", Integer, nullable=False),
+    Column("frame_size", Integer, nullable=False),
+    Column("frame_hash", Text, nullable=False),
+    Column("sample", ARRAY(Uuid), nullable=False),
+    Column("drawn_at", Moment, nullable=False),
+    Column("drawn_by", Text, nullable=False),
+    UniqueConstraint("plan_id", "seed", "from_day", "to_day", name="draws_once", postgresql_nulls_not_distinct=True),
+)
+
+audits = Table(
+    "audits",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("recording_id", Uuid, ForeignKey(recordings.c.id), nullable=False),
+    Column("call_id", Text, nullable=False),
+    Column("employee_id", Uuid, nullable=False),
+    Column("scorecard_id", Uuid, ForeignKey(scorecards.c.id), nullable=False),
+    Column("auditor_id", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("draw_id", Uuid, ForeignKey(draws.c.id)),
+    Column("status", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("answers", JSONB, nullable=False),
+    Column("raw_score", Points),
+    Column("score", Points),
+    Column("result", Text),
+    Column("critical_errors", ARRAY(Text), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("submitted_at", Moment),
+    UniqueConstraint("recording_id", "scorecard_id", "auditor_id", "purpose", name="audits_once"),
+    Index("audits_by_employee", "employee_id", "id"),
+    Index("audits_by_auditor", "auditor_id", "id"),
+    Index("audits_by_status", "status", "id"),
+    Index("audits_by_draw", "draw_id", "id", postgresql_where=text("draw_id IS NOT NULL")),
+)
+
+audit_history = Table(
+    "audit_history",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("audit_id", Uuid, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("reason", Text),
+    Column("status_before", Text),
+    Column("status_after", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("new_revision", Boolean, nullable=False),
+    Column("score_before", Points),
+    Column("raw_score", Points),
+    Column("score", Points),
+    Column("result", Text),
+    Column("critical_errors", ARRAY(Text), nullable=False),
+    Column("answers", JSONB),
+    Index("audit_history_by_audit", "audit_id", "id"),
+)
+
+disputes = Table(
+    "disputes",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("audit_id", Uuid, ForeignKey(audits.c.id), nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    Column("opened_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("comment", Text),
+    Column("criteria", ARRAY(Text), nullable=False),
+    Column("decided_at", Moment),
+    Column("decided_by", Text),
+    Column("outcome", Text),
+    Column("decision_reason", Text),
+    Column("decision_comment", Text),
+    Index("disputes_by_audit", "audit_id", "id"),
+    Index("disputes_one_open", "audit_id", unique=True, postgresql_where=text("decided_at IS NULL")),
+)

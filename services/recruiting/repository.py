@@ -1,12 +1,12 @@
 """How does recruiting read and write employees?"""
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, or_, select, text, update
+from sqlalchemy import ColumnElement, Select, false, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import RowMapping
 
@@ -33,8 +33,11 @@ def visible_to(principal: Principal) -> ColumnElement[bool] | None:
     """Which employees somebody may see; None for all. Agents see themselves, team leads also their team."""
     if principal.has("manager", "hr", "call_centre", "auditor", "trainer", "service", "admin"):
         return None
-    own = employees.c.id == principal.employee_id
-    return or_(own, employees.c.team_lead_id == principal.employee_id) if principal.has("team_lead") else own
+    me = principal.employee_id
+    if me is None:
+        return false()
+    own = employees.c.id == me
+    return or_(own, employees.c.team_lead_id == me) if principal.has("team_lead") else own
 
 
 def listing(filters: Filters, principal: Principal) -> Select[Any]:
@@ -90,16 +93,22 @@ async def known(tx: Tx, ids: Collection[UUID]) -> set[UUID]:
 async def add(tx: Tx, employee: Employee, actor: str) -> bool:
     """Store a new employee; False if the id is taken."""
     added = await tx.scalar(
-        insert(employees).values(asdict(employee)).on_conflict_do_nothing().returning(employees.c.id)
+        insert(employees)
+        .values(asdict(employee))
+        .on_conflict_do_nothing(index_elements=["id"])
+        .returning(employees.c.id)
     )
     if added:
         await _remember(tx, None, employee, "started", actor)
     return added is not None
 
 
-async def save(tx: Tx, before: Employee, after: Employee, action: Literal["changed", "left"], actor: str) -> None:
+async def save(tx: Tx, before: Employee, after: Employee, action: Literal["changed", "left"], actor: str) -> Employee:
+    """Store a change under the next version."""
+    after = replace(after, version=before.version + 1)
     await tx.run(update(employees).where(employees.c.id == after.id).values(asdict(after)))
     await _remember(tx, before, after, action, actor)
+    return after
 
 
 async def first_state(tx: Tx, id: UUID) -> dict[str, Any]:

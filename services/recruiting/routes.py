@@ -137,7 +137,7 @@ async def steps(_: Anyone) -> Page[StepOut]:
 
 @router.post("/employees", status_code=201, responses={200: {"model": EmployeeOut, "description": "Entered before."}})
 async def enter(body: NewEmployee, tx: CurrentTx, principal: Staff, response: Response) -> EmployeeOut:
-    """Enter an employee. An `id` of your own makes it safe to repeat: the same again answers 200 and changes nothing."""
+    """Enter an employee. With an `id` of your own it is safe to repeat: the same again answers 200."""
     id = body.id or new_id()
     if body.id and (there := await repository.hold(tx, id)):
         return await _entered_before(there, body, tx, response)
@@ -193,8 +193,8 @@ async def alter(
     after = change(before, wanted, body.date, local_day(tx.now, tx.settings.zone))
     if after != before:
         await _check_others(after, {field for field in wanted if wanted[field] != getattr(before, field)}, tx)
-        await repository.save(tx, before, after, "changed", principal.sub)
-        if wanted.keys() != {"name"}:  # names concern nobody else
+        after = await repository.save(tx, before, after, "changed", principal.sub)
+        if after.started() != before.started():  # a name concerns nobody else
             tx.emit(after.changed())
     tag(response, after.version)
     return EmployeeOut.of(after)
@@ -206,7 +206,7 @@ async def depart(id: UUID, body: Departure, tx: CurrentTx, principal: Staff, res
     before = await _held(id, tx)
     after = leave(before, body.date)
     if after != before:
-        await repository.save(tx, before, after, "left", principal.sub)
+        after = await repository.save(tx, before, after, "left", principal.sub)
         tx.emit(after.left())
     tag(response, after.version)
     return EmployeeOut.of(after)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from services.training.policies import POLICIES
+from services.training.policies import JOBS, POLICIES
 from services.training.routes import router
 from services.training.tables import metadata
 from shared.service import Service
@@ -13,4 +13,5 @@ service = Service(
     metadata=metadata,
     policies=POLICIES,
     migrations=Path(__file__).parent / "migrations",
+    jobs=JOBS,
 )

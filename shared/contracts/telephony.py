@@ -34,10 +34,9 @@ class CallEnded(Event):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.ended_at < self.started_at:
-            raise ValueError("ended_at lies before started_at")
-        if self.answered_at and not self.started_at <= self.answered_at <= self.ended_at:
-            raise ValueError("answered_at lies outside the call")
+        if not self.started_at <= (self.answered_at or self.started_at) <= self.ended_at:
+            late = self.ended_at < self.started_at
+            raise ValueError("ended_at lies before started_at" if late else "answered_at lies outside the call")
         return self
 
     def routing_key(self) -> str:

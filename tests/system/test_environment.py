@@ -33,9 +33,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return locks
 
 
-def test_made_once_and_made_again_when_something_changed_or_was_cut_short(
-    root: Path, installed: list[str]
-) -> None:
+def test_made_once_and_made_again_when_something_changed_or_was_cut_short(root: Path, installed: list[str]) -> None:
     prepare(root, dev=False)
     assert complete(root, dev=False)
     assert not complete(root, dev=True)

@@ -63,9 +63,7 @@ async def test_kill_pause_and_restart_keep_data_and_address(own_kafka: Broker) -
     assert not own_kafka.directory.exists()
 
 
-def test_without_java_or_maven_it_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_java_or_maven_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADSET_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)

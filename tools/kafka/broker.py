@@ -84,15 +84,14 @@ class Broker:
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def start(
-        cls, settings: Mapping[str, str] | None = None, *, heap: str = "512m", keep: bool = False
-    ) -> Self:
+    def start(cls, settings: Mapping[str, str] | None = None, *, heap: str = "512m", keep: bool = False) -> Self:
         """Bring the jars, format the storage, run, return when it answers; `keep` leaves the data."""
         jars = fetch()
         options = [f"-Xms{heap}", f"-Xmx{heap}", "-XX:+UseSerialGC"]
         options += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dlog4j2.disable.jmx=true"]
         java = [find_java(), *options, "-cp", f"{jars}/*"]
-        directory = Path(tempfile.mkdtemp(prefix="headset-kafka-"))
+        _remove_left_over()
+        directory = Path(tempfile.mkdtemp(prefix=f"headset-kafka-{'kept' if keep else os.getpid()}-"))
         broker = cls(directory, java, (_free_port(), _free_port()), keep=keep)
         try:
             broker._format(settings or {})
@@ -159,7 +158,7 @@ class Broker:
         tool = [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", "server.properties"]
         done = subprocess.run(tool, cwd=self.directory, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise NoKafka(f"Kafka cannot format its storage: {_last_line(done.stdout + done.stderr)}")
+            raise NoKafka(f"Kafka cannot format its storage: {_what_went_wrong(done.stdout + done.stderr)}")
 
     def _run(self) -> None:
         log_path = self.directory / "broker.log"
@@ -187,9 +186,7 @@ class Broker:
         deadline = time.monotonic() + READY_WITHIN
         while not _answers(self.port):
             if self._process.poll() is not None:
-                raise NoKafka(
-                    f"Kafka ended while it started: {_last_line(log_path.read_text(errors='replace'))}"
-                )
+                raise NoKafka(f"Kafka ended while it started: {_what_went_wrong(log_path.read_text(errors='replace'))}")
             if time.monotonic() > deadline:
                 raise NoKafka(f"Kafka did not answer within {READY_WITHIN:.0f} s; its log is {log_path}")
             time.sleep(0.02)
@@ -222,9 +219,7 @@ def fetch() -> Path:
             return jars
         maven = shutil.which("mvn")
         if maven is None:
-            raise NoKafka(
-                "Maven (mvn) is missing, which brings Kafka; on Debian or Ubuntu: apt-get install maven"
-            )
+            raise NoKafka("Maven (mvn) is missing, which brings Kafka; on Debian or Ubuntu: apt-get install maven")
         find_java()
         print(f"kafka: Maven brings Apache Kafka {version} into {cache}, once", file=sys.stderr, flush=True)
         new = Path(tempfile.mkdtemp(prefix="new-", dir=cache))
@@ -233,11 +228,9 @@ def fetch() -> Path:
             command += ["-DincludeScope=runtime", f"-DoutputDirectory={new}"]
             if not os.access(Path.home(), os.W_OK):
                 command += [f"-Dmaven.repo.local={cache / 'maven'}"]
-            done = subprocess.run(
-                command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-            )
+            done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
             if done.returncode:
-                raise NoKafka(f"Maven cannot bring Kafka: {_last_line(done.stdout + done.stderr)}")
+                raise NoKafka(f"Maven cannot bring Kafka: {_what_went_wrong(done.stdout + done.stderr)}")
             new.chmod(0o755)  # for other users of the same cache
             new.rename(jars)
         finally:
@@ -256,9 +249,7 @@ def find_java() -> str:
     said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
     version = re.search(r'version "(\d+)', said)
     if version is None or int(version[1]) < JAVA:
-        raise NoKafka(
-            f"Kafka needs Java {JAVA} or newer, and {java} is {version[1] if version else 'no Java'}"
-        )
+        raise NoKafka(f"Kafka needs Java {JAVA} or newer, and {java} is {version[1] if version else 'no Java'}")
     return java
 
 
@@ -273,6 +264,19 @@ def _cache() -> Path:
         if os.access(place, os.W_OK):
             return place.resolve()
     raise NoKafka("no place to keep Kafka in: name a writable directory in HEADSET_CACHE")
+
+
+def _remove_left_over() -> None:
+    """The data of brokers whose owners were killed; benchmarks fill gigabytes."""
+    for place in Path(tempfile.gettempdir()).glob("headset-kafka-*-*"):
+        owner = place.name.split("-")[2]
+        if owner.isdigit():
+            try:
+                os.kill(int(owner), 0)
+            except ProcessLookupError:
+                shutil.rmtree(place, ignore_errors=True)
+            except PermissionError:
+                continue
 
 
 def _free_port() -> int:
@@ -294,10 +298,9 @@ def _answers(port: int) -> bool:
     return len(answer) == 12 and struct.unpack(">iii", answer)[2] > 0
 
 
-def _last_line(said: str) -> str:
-    lines = [
-        line.strip() for line in said.splitlines() if line.strip() and not line.lstrip().startswith("at ")
-    ]
+def _what_went_wrong(said: str) -> str:
+    said = re.sub("\x1b[^m]*m", "", said)  # Maven colours what it says, asked or not
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.lstrip().startswith("at ")]
     errors = [line for line in lines if "ERROR" in line or "Exception" in line]
     return (errors or lines or ["it said nothing"])[0]
 

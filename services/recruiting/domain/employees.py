@@ -75,6 +75,8 @@ def change(employee: Employee, wanted: Mapping[str, Any], day: date | None, toda
     changed = replace(employee, **wanted)
     if changed == employee:
         return employee
+    if changed.started() == employee.started():  # only the name, which is the same on all days
+        return changed
     from_day = day or max(today, employee.holds_from)
     if employee.left_on and from_day >= employee.left_on:
         raise IllegalState(
@@ -88,7 +90,7 @@ def change(employee: Employee, wanted: Mapping[str, Any], day: date | None, toda
             errors=[{"field": "date", "message": f"lies before {employee.holds_from}"}],
             holds_from=employee.holds_from,
         )
-    return replace(changed, holds_from=from_day, version=employee.version + 1)
+    return replace(changed, holds_from=from_day)
 
 
 def leave(employee: Employee, day: date) -> Employee:
@@ -109,7 +111,7 @@ def leave(employee: Employee, day: date) -> Employee:
             errors=[{"field": "date", "message": f"lies before {employee.since}"}],
             since=employee.since,
         )
-    return replace(employee, left_on=day, version=employee.version + 1)
+    return replace(employee, left_on=day)
 
 
 def differences(before: Employee | None, after: Employee) -> tuple[dict[str, Any] | None, dict[str, Any]]:

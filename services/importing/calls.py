@@ -1,0 +1,166 @@
+"""What does `headset import calls` do? Reads a call log and hands each row to Headset as events.
+
+The file is read twice: once for its dates, once to be sent. Employees are made after the calls: only then the day of
+each agent's first call is known, and calls of agents nobody knows wait anyway.
+"""
+
+import hashlib
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from services.importing.people import Directory, Refused, employee_id
+from services.importing.progress import Bar
+from services.importing.reading import Options, Source, open_source
+from services.importing.rows import DATED, Call, CallReader
+from services.importing.sending import Sender, Server, credentials
+from services.importing.table import Rejects, Row
+from services.importing.values import Rejected
+from shared.errors import CannotStart
+from shared.i18n import say
+from shared.settings import Settings
+
+_LISTED = 20
+"""Agents named in the summary."""
+_EXAMPLES = 3
+
+
+@dataclass(slots=True)
+class Agent:
+    """An agent that the file names: how many calls, and when the first began."""
+
+    calls: int
+    first: datetime
+
+
+@dataclass(slots=True)
+class Summary:
+    """What came of an import."""
+
+    source: Source
+    url: str
+    rows: int = 0
+    taken: int = 0
+    repeated: int = 0
+    """Lines that say the same as an earlier one."""
+    rejected: int = 0
+    examples: list[str] = field(default_factory=list)
+    """The first rejections."""
+    events: Counter[str] = field(default_factory=Counter)
+    """By type; sent, unless it was a dry run."""
+    first: datetime | None = None
+    last: datetime | None = None
+    agents: dict[str, Agent] = field(default_factory=dict)
+    made: list[str] = field(default_factory=list)
+    """Agents that employees were made of."""
+    unknown: list[str] = field(default_factory=list)
+    """Agents nobody knows, those with most calls first."""
+    trouble: list[str] = field(default_factory=list)
+    """What could not be done after the calls had been sent."""
+    dry: bool = False
+
+    def take(self, call: Call) -> None:
+        self.taken += 1
+        self.events.update(event.type for event in call.events)
+        self.first = min(self.first or call.at, call.at)
+        self.last = max(self.last or call.at, call.at)
+        if call.agent_id is not None:
+            agent = self.agents.setdefault(call.agent_id, Agent(0, call.at))
+            agent.calls += 1
+            agent.first = min(agent.first, call.at)
+
+    def lines(self, settings: Settings) -> Iterator[str]:
+        """The summary for people."""
+        language, table = settings.language, self.source.table
+        events = ", ".join(f"{n:,} {type}" for type, n in sorted(self.events.items()))
+        yield say(
+            language, "{file}: {rows} rows read, {taken} taken, {repeated} repeated, {rejected} rejected",
+            file=table.path.name, rows=f"{self.rows:,}", taken=f"{self.taken:,}", repeated=f"{self.repeated:,}",
+            rejected=f"{self.rejected:,}",
+        )  # fmt: skip
+        yield from self.source.lines(language)
+        if self.rejected:
+            yield say(
+                language, "Rejected rows and reasons: {file}. Correct them there and import that file.",
+                file=self.source.rejects,
+            )  # fmt: skip
+            yield from (f"  {example}" for example in self.examples)
+        if self.dry:
+            yield say(language, "Nothing was sent (dry run). It would have been: {events}", events=events)
+        else:
+            yield say(language, "Sent: {events}", events=events)
+        if self.made:
+            yield say(language, "Employees made: {n} ({agents})", n=len(self.made), agents=_some(self.made))
+        if self.unknown:
+            counts = [f"{agent} {self.agents[agent].calls:,}" for agent in self.unknown]
+            yield say(
+                language,
+                "Agents nobody knows: {n} ({agents}). Their calls wait until somebody has the login: import them with "
+                "'headset import employees', or this file again with --create-employees.",
+                n=len(self.unknown), agents=_some(counts),
+            )  # fmt: skip
+        yield from self.trouble
+        if not self.dry and self.first and self.last:
+            days = [moment.astimezone(settings.zone).date() for moment in (self.first, self.last)]
+            yield say(
+                language,
+                "See {url}/qa/recordings and {url}/performance/indicators/values?employee_id=…&from={first}&to={last}",
+                url=self.url, first=days[0], last=days[1],
+            )  # fmt: skip
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_LISTED]) + (", …" if len(names) > _LISTED else "")
+
+
+def import_calls(
+    file: Path, *, settings: Settings, options: Options = _AS_FOUND, url: str | None = None, token: str | None = None,
+    name: str = "calls", create_employees: bool = False, team: str | None = None, dry_run: bool = False,
+) -> Summary:  # fmt: skip
+    """Send a call log to the Headset at `url` (the address in the settings, unless given).
+
+    Rows that cannot be taken go to a file beside it. The events' source is `import/<name>`. Employees that are made get
+    the role agent in customer service, and this team. Raises `CannotStart` when the file cannot be read, when nothing
+    in it can be sent, or when Headset does not take it; what was sent until then stays, and sending it again changes
+    nothing.
+    """
+    url = (url or f"http://{settings.host}:{settings.port}").rstrip("/")
+    source = open_source(file, "calls", DATED, options, settings)
+    summary = Summary(source, url, dry=dry_run)
+    with Rejects(source.rejects, source.table.headers) as rejects:
+        if dry_run:
+            _read(summary, rejects, settings, name, lambda letters: None)
+        else:
+            with Server(url, credentials(settings, url, token)) as server:
+                directory = Directory(server)
+                server.check()
+                if create_employees:
+                    directory.check()
+                _send(summary, rejects, settings, name, server)
+                _look_up(summary, directory, settings, create=create_employees, team=team)
+    if not summary.taken:
+        raise CannotStart(
+            "{file}: none of {rows} rows could be taken. {reason}",
+            file=file, rows=summary.rows, reason="; ".join(summary.examples[:1]),
+        )  # fmt: skip
+    return summary
+
+
+def _send(summary: Summary, rejects: Rejects, settings: Settings, name: str, server: Server) -> None:
+    sender = Sender(server)
+    try:
+        with sender:
+            _read(summary, rejects, settings, name, sender.add)
+    except CannotStart as error:
+        if not sender.sent:
+            raise
+        raise CannotStart(
+            "{reason} {n} events had been taken. Run the same command again: nothing counts twice.",
+            reason=say(settings.language, error.reason, **error.values), n=sender.sent,
+        ) from error  # fmt: skip
+    if not server.settled():
+        summary.trouble.append(say(settings.language, "Some events are still on their way to the services."))

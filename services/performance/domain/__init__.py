@@ -1,0 +1,1 @@
+"""The rules of performance, free of database, clock and HTTP."""

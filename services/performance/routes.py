@@ -1,5 +1,0 @@
-"""performance over HTTP."""
-
-from shared.http import service_router
-
-router = service_router("performance")

@@ -1,0 +1,1 @@
+"""What are the rules of quality audits? Pure: no clock, no database, no HTTP."""

@@ -1,0 +1,94 @@
+"""What is drawn to be audited, and how is the work shared?"""
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from services.qa.domain.audits import may_audit, person
+from services.qa.domain.scoring import Words
+from shared.events import Code, ExternalId
+
+Size = Annotated[int, Field(ge=1, le=10_000)]
+
+
+class Filter(BaseModel):
+    """Which interactions come into the frame; what is null does not restrict it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    team: Code | None = None
+    queue: Code | None = None
+    topic: Code | None = None
+    employee_ids: Annotated[tuple[UUID, ...], Field(max_length=1000)] | None = None
+
+
+class NewPlan(BaseModel):
+    """What a person writes of a sampling plan. `size`: interactions in a draw; `auditors`: each as in `sub`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Words
+    scorecard_id: UUID
+    filter: Filter = Filter()
+    size: Size
+    auditors: Annotated[tuple[ExternalId, ...], Field(min_length=1, max_length=100)]
+
+
+class Plan(NewPlan):
+    """A sampling plan."""
+
+    id: UUID
+    created_at: AwareDatetime
+    created_by: str
+
+
+Leads = Mapping[UUID, UUID | None]
+"""Employee → their team lead."""
+
+
+def auditors_of(employees: Leads, auditors: Sequence[str], auditors_leads: Leads) -> dict[UUID, frozenset[str]]:
+    """Who of the auditors may audit each employee; employees whom none may audit are left out."""
+    mine = {auditor: auditors_leads.get(me) if (me := person(auditor)) else None for auditor in auditors}
+    allowed = {
+        employee: frozenset(auditor for auditor in auditors if may_audit(auditor, mine[auditor], employee, lead))
+        for employee, lead in employees.items()
+    }
+    return {employee: some for employee, some in allowed.items() if some}
+
+
+def share(units: Sequence[Collection[str]], auditors: Sequence[str]) -> list[str]:
+    """The auditor of each unit, given who may audit it, as equally as that allows.
+
+    Each unit goes to the least busy of those who may. Then work is handed on, along the shortest chain of auditors
+    each of whom may take something from the one before, as long as somebody has two more than another whom a chain
+    reaches; where nobody is barred, loads differ by one at the most. The same input gives the same answer.
+    """
+    held: dict[str, list[int]] = {auditor: [] for auditor in auditors}
+    for n, allowed in enumerate(units):
+        held[min((a for a in auditors if a in allowed), key=lambda a: len(held[a]))].append(n)
+    while chain := _chain(units, held):
+        for giver, taker in pairwise(chain):
+            moved = next(n for n in held[giver] if taker in units[n])
+            held[giver].remove(moved)
+            held[taker].append(moved)
+    assigned = {n: auditor for auditor, numbers in held.items() for n in numbers}
+    return [assigned[n] for n in range(len(units))]
+
+
+def _chain(units: Sequence[Collection[str]], held: dict[str, list[int]]) -> list[str] | None:
+    """From somebody busy to somebody with at least two units less, each able to take over from the one before."""
+    least = min(map(len, held.values()))
+    for busiest in (a for a in held if len(held[a]) - least >= 2):
+        chains = [[busiest]]
+        seen = {busiest}
+        for chain in chains:
+            for taker in held:
+                if taker not in seen and any(taker in units[n] for n in held[chain[-1]]):
+                    if len(held[busiest]) - len(held[taker]) >= 2:
+                        return [*chain, taker]
+                    seen.add(taker)
+                    chains.append([*chain, taker])
+    return None

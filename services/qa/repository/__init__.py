@@ -1,0 +1,1 @@
+"""Every query that qa makes, split by subject."""

@@ -1,0 +1,219 @@
+"""Which audits are there, and what was decided about each, when and by whom?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, FromClause, bindparam, select, text, true, tuple_
+from sqlalchemy.engine import RowMapping
+
+from services.qa.domain.audits import Audit, Status
+from services.qa.domain.scoring import Answer, Answers
+from services.qa.repository.people import Sight
+from services.qa.tables import audit_history, audits, disputes, employees
+from shared.db import Tx
+from shared.errors import NotFound
+from shared.ids import new_id
+from shared.pages import Page, page, values_of
+
+_answers = TypeAdapter(dict[str, Answer])
+_by_id = select(audits).where(audits.c.id == bindparam("id"))
+_by_id_locked = _by_id.with_for_update()
+
+_CREATE = text("""
+    WITH made AS (
+        INSERT INTO qa.audits (id, recording_id, call_id, employee_id, scorecard_id, auditor_id, purpose, draw_id,
+                               status, version, revision, answers, critical_errors, created_at)
+        SELECT id, recording_id, call_id, employee_id, CAST(:scorecard AS uuid), auditor_id, 'standard',
+               CAST(:draw AS uuid), 'draft', 1, 0, '{}', '{}', CAST(:at AS timestamptz)
+        FROM unnest(CAST(:ids AS uuid[]), CAST(:recordings AS uuid[]), CAST(:calls AS text[]),
+                    CAST(:employees AS uuid[]), CAST(:auditors AS text[]))
+             AS given (id, recording_id, call_id, employee_id, auditor_id)
+        ON CONFLICT ON CONSTRAINT audits_once DO NOTHING
+        RETURNING *
+    )
+    INSERT INTO qa.audit_history (id, audit_id, at, actor, action, status_after, revision, new_revision,
+                                  critical_errors)
+    SELECT uuidv7(), id, created_at, CAST(:actor AS text), 'created', status, revision, false, critical_errors FROM made
+    RETURNING audit_id
+""")
+
+# The row changes, and so is locked, before the history and the outbox tell of it.
+_SAVE = text("""
+    WITH changed AS (
+        UPDATE qa.audits
+        SET status = CAST(:status AS text), version = :version, revision = :revision,
+            answers = coalesce(CAST(:answers AS jsonb), answers), raw_score = CAST(:raw_score AS numeric),
+            score = CAST(:score AS numeric), result = CAST(:result AS text),
+            critical_errors = CAST(:critical_errors AS text[]), submitted_at = CAST(:submitted_at AS timestamptz)
+        WHERE id = :id
+        RETURNING new.*, old.status AS status_before, old.score AS score_before,
+                  new.revision > old.revision AS new_revision
+    )
+    INSERT INTO qa.audit_history (id, audit_id, at, actor, action, reason, status_before, status_after, revision,
+                                  new_revision, score_before, raw_score, score, result, critical_errors, answers)
+    SELECT uuidv7(), id, CAST(:at AS timestamptz), CAST(:actor AS text), CAST(:action AS text), CAST(:reason AS text),
+           status_before, status, revision, new_revision, score_before, raw_score, score, result, critical_errors,
+           CASE WHEN new_revision THEN answers END
+    FROM changed
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """An interaction that somebody is to audit."""
+
+    recording_id: UUID
+    call_id: str
+    employee_id: UUID
+    auditor_id: str
+
+
+async def create(
+    tx: Tx, scorecard_id: UUID, units: Sequence[Unit], *, by: str, draw_id: UUID | None = None
+) -> set[UUID]:
+    """Ids of the audits made; none for a unit that this auditor has with this scorecard already."""
+    made = await tx.run(
+        _CREATE,
+        {
+            "scorecard": scorecard_id,
+            "draw": draw_id,
+            "at": tx.now,
+            "actor": by,
+            "ids": [new_id() for _ in units],
+            "recordings": [unit.recording_id for unit in units],
+            "calls": [unit.call_id for unit in units],
+            "employees": [unit.employee_id for unit in units],
+            "auditors": [unit.auditor_id for unit in units],
+        },
+    )
+    return set(made.scalars())
+
+
+async def find(tx: Tx, id: UUID, *, to_change: bool = False) -> Audit:
+    """The audit, `to_change` locked until the transaction ends. Raises `NotFound`."""
+    row = await tx.first(_by_id_locked if to_change else _by_id, {"id": id})
+    if row is None:
+        raise absent(id)
+    return shape(row)
+
+
+def absent(id: UUID) -> NotFound:
+    """Also for those from whom the audit is hidden."""
+    return NotFound("There is no audit {id}.", id=id)
+
+
+def shape(row: RowMapping) -> Audit:
+    return Audit(**{**row, "answers": {key: Answer(**answer) for key, answer in row["answers"].items()}})
+
+
+async def save_answers(tx: Tx, audit: Audit) -> None:
+    """Keep the answers of a draft. No decision yet, so no history."""
+    await tx.run(
+        text("UPDATE qa.audits SET answers = CAST(:answers AS jsonb), version = :version WHERE id = :id"),
+        {"answers": _as_json(audit.answers), "version": audit.version, "id": audit.id},
+    )
+
+
+async def save(tx: Tx, audit: Audit, action: str, *, by: str, reason: str | None = None, answers: bool = False) -> None:
+    """Keep what was decided, with its history; the answers only where they changed."""
+    await tx.run(
+        _SAVE,
+        {
+            "id": audit.id,
+            "status": audit.status,
+            "version": audit.version,
+            "revision": audit.revision,
+            "answers": _as_json(audit.answers) if answers else None,
+            "raw_score": audit.raw_score,
+            "score": audit.score,
+            "result": audit.result,
+            "critical_errors": list(audit.critical_errors),
+            "submitted_at": audit.submitted_at,
+            "at": tx.now,
+            "actor": by,
+            "action": action,
+            "reason": reason,
+        },
+    )
+
+
+def _as_json(answers: Answers) -> str:
+    return _answers.dump_json(dict(answers), exclude_none=True).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which audits to list."""
+
+    employee_id: UUID | None = None
+    auditor_id: str | None = None
+    recording_id: UUID | None = None
+    scorecard_id: UUID | None = None
+    draw_id: UUID | None = None
+    status: Status | None = None
+
+
+async def listed(tx: Tx, wanted: Wanted, sight: Sight, shape: Any, *, limit: int, cursor: str | None) -> Page[Any]:
+    """Newest first. Whoever sees some employees only does not see drafts, and gets the newest of each, merged."""
+    query = select(audits).where(*_conditions(audits, wanted))
+    if not sight.everything:
+        seen = select(employees.c.employee_id).where(sight.covers()).subquery("seen")
+        one = audits.alias("one")
+        newest = (
+            select(one.c.id)
+            .where(one.c.employee_id == seen.c.employee_id, one.c.status != "draft", *_conditions(one, wanted))
+            .order_by(one.c.id.desc())
+            .limit(limit + 1)
+        )
+        if cursor is not None:
+            newest = newest.where(tuple_(one.c.id) < values_of(cursor, [audits.c.id]))
+        each = newest.lateral("newest")
+        query = query.where(audits.c.id.in_(select(each.c.id).select_from(seen.join(each, true()))))
+    return await page(tx, query, [audits.c.id], shape, limit=limit, cursor=cursor)
+
+
+def _conditions(audit: FromClause, wanted: Wanted) -> list[ColumnElement[bool]]:
+    asked = {
+        "employee_id": wanted.employee_id,
+        "auditor_id": wanted.auditor_id,
+        "recording_id": wanted.recording_id,
+        "scorecard_id": wanted.scorecard_id,
+        "draw_id": wanted.draw_id,
+        "status": wanted.status,
+    }
+    return [audit.c[name] == value for name, value in asked.items() if value is not None]
+
+
+async def history(tx: Tx, audit_id: UUID, *, verdicts: bool) -> Sequence[RowMapping]:
+    """What happened to an audit, oldest first; of the verdicts only those that made a new revision."""
+    query = select(audit_history).where(audit_history.c.audit_id == audit_id).order_by(audit_history.c.id)
+    return await tx.all(query.where(audit_history.c.new_revision) if verdicts else query)
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """What an employee objects to."""
+
+    reason: str
+    comment: str | None
+    criteria: Sequence[str]
+
+
+async def open_dispute(tx: Tx, audit_id: UUID, objection: Objection, by: str) -> None:
+    row = {"reason": objection.reason, "comment": objection.comment, "criteria": list(objection.criteria)}
+    await tx.run(disputes.insert(), {"id": new_id(), "audit_id": audit_id, "opened_at": tx.now, "opened_by": by, **row})
+
+
+async def close_dispute(tx: Tx, audit_id: UUID, outcome: str, reason: str, comment: str | None, by: str) -> None:
+    await tx.run(
+        disputes.update()
+        .where(disputes.c.audit_id == audit_id, disputes.c.decided_at.is_(None))
+        .values(decided_at=tx.now, decided_by=by, outcome=outcome, decision_reason=reason, decision_comment=comment)
+    )
+
+
+async def disputes_of(tx: Tx, audit_id: UUID) -> Sequence[RowMapping]:
+    return await tx.all(select(disputes).where(disputes.c.audit_id == audit_id).order_by(disputes.c.id))

@@ -1,5 +1,0 @@
-"""qa over HTTP."""
-
-from shared.http import service_router
-
-router = service_router("qa")

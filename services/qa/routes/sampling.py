@@ -1,0 +1,134 @@
+"""Sampling over HTTP: plans, and draws that make audits."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.engine import RowMapping
+
+from services.qa.domain.audits import Status, person
+from services.qa.domain.sampling import NewPlan, Plan, Size, auditors_of, share
+from services.qa.repository import audits, people, sampling, scorecards
+from shared.errors import IllegalState, Invalid
+from shared.events import Code
+from shared.http import CurrentTx, service_router
+from shared.identity import Principal, allowed
+from shared.ids import new_id
+from shared.pages import Cursor, Limit, Page
+
+router = service_router("qa")
+Planner = Annotated[Principal, Depends(allowed("auditor", "manager"))]
+Reader = Annotated[Principal, Depends(allowed("auditor", "manager", "service"))]
+
+
+class NewDraw(BaseModel):
+    """`seed` decides the sample. `from` and `to`: days of the centre, both included. `size`: else that of the plan."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seed: int | Code
+    size: Size | None = None
+    from_day: Annotated[date | None, Field(alias="from")] = None
+    to_day: Annotated[date | None, Field(alias="to")] = None
+
+
+class DrawnAudit(BaseModel):
+    id: UUID
+    recording_id: UUID
+    employee_id: UUID
+    auditor_id: str
+    status: Status
+
+
+class DrawSummary(BaseModel):
+    """What was drawn from. `frame_hash`: SHA-256 over the ids of the frame in their order, 16 bytes each."""
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
+
+    id: UUID
+    plan_id: UUID
+    seed: str
+    from_day: Annotated[date | None, Field(alias="from")]
+    to_day: Annotated[date | None, Field(alias="to")]
+    size: int
+    frame_size: int
+    frame_hash: str
+    sample: list[UUID]
+    drawn_at: datetime
+    drawn_by: str
+
+
+class Draw(DrawSummary):
+    """A draw with the audits that it made, in the order of the sample (recording ids)."""
+
+    audits: list[DrawnAudit]
+
+
+@router.post("/sampling-plans", status_code=201)
+async def make_plan(new: NewPlan, tx: CurrentTx, principal: Planner) -> Plan:
+    """Lay down which interactions are drawn, by which scorecard and by whom they are audited."""
+    await scorecards.get(tx, new.scorecard_id)
+    plan = Plan(
+        **{**dict(new), "auditors": tuple(dict.fromkeys(new.auditors))},
+        id=new_id(), created_at=tx.now, created_by=principal.sub,
+    )  # fmt: skip
+    await sampling.add(tx, plan)
+    return plan
+
+
+@router.get("/sampling-plans")
+async def list_plans(tx: CurrentTx, _: Reader, limit: Limit = 50, cursor: Cursor = None) -> Page[Plan]:
+    return await sampling.listed(tx, limit=limit, cursor=cursor)
+
+
+@router.get("/sampling-plans/{id}")
+async def read_plan(id: UUID, tx: CurrentTx, _: Reader) -> Plan:
+    return await sampling.get(tx, id)
+
+
+@router.post("/sampling-plans/{id}/draws", status_code=201, responses={200: {"description": "Drawn before."}})
+async def draw(id: UUID, new: NewDraw, tx: CurrentTx, principal: Planner, response: Response) -> Draw:
+    """Draw interactions and share them among the auditors; the same seed and period again answers what was drawn."""
+    if new.from_day and new.to_day and new.to_day < new.from_day:
+        raise Invalid("The period ends before it begins.", errors=[{"field": "to", "message": str(new.to_day)}])
+    plan = await sampling.get(tx, id)
+    seed, period = str(new.seed), {"from_day": new.from_day, "to_day": new.to_day}
+    await sampling.one_at_a_time(tx, plan.scorecard_id)
+    if before := await sampling.drawn_before(tx, plan.id, seed, **period):
+        response.status_code = 200
+        return _read(before, await sampling.audits_of(tx, before))
+
+    employees = await people.leads_of(tx, team=plan.filter.team, ids=plan.filter.employee_ids)
+    leads = await people.leads_of(tx, ids=[one for auditor in plan.auditors if (one := person(auditor))])
+    allowed_to = auditors_of(employees, plan.auditors, leads)
+    size = new.size or plan.size
+    chosen = await sampling.sample(tx, plan, allowed_to, seed=seed, size=size, **period)
+    if chosen[0]["recording_id"] is None:
+        raise IllegalState("No interaction is left to draw from; widen the plan or the period, or wait for calls.")
+    drawn = {
+        "id": new_id(), "plan_id": plan.id, "seed": seed, **period, "size": size,
+        "frame_size": chosen[0]["frame_size"], "frame_hash": chosen[0]["frame_hash"],
+        "sample": [row["recording_id"] for row in chosen], "drawn_at": tx.now, "drawn_by": principal.sub,
+    }  # fmt: skip
+    await sampling.add_draw(tx, drawn)
+    auditors = share([allowed_to[row["employee_id"]] for row in chosen], plan.auditors)
+    units = [
+        audits.Unit(row["recording_id"], row["call_id"], row["employee_id"], auditor)
+        for row, auditor in zip(chosen, auditors, strict=True)
+    ]
+    await audits.create(tx, plan.scorecard_id, units, by=principal.sub, draw_id=drawn["id"])
+    return _read(drawn, await sampling.audits_of(tx, drawn))
+
+
+@router.get("/sampling-plans/{id}/draws")
+async def list_draws(id: UUID, tx: CurrentTx, _: Reader, limit: Limit = 50, cursor: Cursor = None) -> Page[DrawSummary]:
+    """What was drawn by this plan, newest first; `GET /qa/audits?draw_id=` has the audits."""
+    plan = await sampling.get(tx, id)
+    return await sampling.draws_of(tx, plan.id, lambda row: DrawSummary(**row), limit=limit, cursor=cursor)
+
+
+def _read(drawn: RowMapping | dict[str, Any], made: Sequence[RowMapping]) -> Draw:
+    return Draw(**drawn, audits=[DrawnAudit(**audit) for audit in made])

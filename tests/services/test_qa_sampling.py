@@ -1,0 +1,157 @@
+"""Is a draw reproducible, and the work shared as the rules allow?"""
+
+import hashlib
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from tests.services.qa_help import MORNING, audited, call, good, hire, listed, refused, tell
+from tests.world import World
+
+AGENTS = ("diane", "becky", "joe")
+
+
+@pytest.fixture
+async def people(world: World) -> dict[str, UUID]:
+    """Three agents, twenty calls each on two days, and calls that must never be drawn."""
+    found = {name: await hire(world, name, team="south" if name == "joe" else "north") for name in AGENTS}
+    await tell(
+        world,
+        *(
+            call(
+                f"{name}{n}",
+                name,
+                started_at=MORNING + timedelta(days=n % 2, minutes=n),
+                queue="vip" if n < 5 else "faults",
+            )
+            for name in AGENTS
+            for n in range(20)
+        ),
+        call("missed", "diane", answered=False),
+        call("unknown", "who"),
+        call("nobody", None),
+    )
+    return found
+
+
+async def plan(world: World, **more: Any) -> Any:
+    manager = world.as_("manager")
+    [short] = await listed(manager, "/qa/scorecards", code="short")
+    body = {"name": "Monthly", "scorecard_id": short["id"], "size": 10, "auditors": ["ann", "bob"], **more}
+    return good(await manager.post("/qa/sampling-plans", json=body), 201)
+
+
+async def draw(world: World, plan: Any, status: int = 201, **more: Any) -> Any:
+    path = f"/qa/sampling-plans/{plan['id']}/draws"
+    return good(await world.as_("auditor").post(path, json={"seed": 7, **more}), status)
+
+
+async def test_a_draw_makes_audits_and_can_be_checked_by_hand(world: World, people: dict[str, UUID]) -> None:
+    drawn = await draw(world, await plan(world))
+    rows = await world.rows(
+        "qa",
+        "SELECT id FROM qa.recordings WHERE answered_at IS NOT NULL AND agent_id NOT IN ('who', '') ORDER BY id",
+    )
+    frame = [row["id"] for row in rows]
+    assert (drawn["frame_size"], len(drawn["sample"]), drawn["seed"]) == (60, 10, "7")
+    assert drawn["frame_hash"] == hashlib.sha256(b"".join(id.bytes for id in frame)).hexdigest()
+    ranked = sorted(frame, key=lambda id: hashlib.sha256(f"7/{id}".encode()).digest())
+    assert drawn["sample"] == [str(id) for id in ranked[:10]]
+    assert [audit["recording_id"] for audit in drawn["audits"]] == drawn["sample"]
+    assert Counter(audit["auditor_id"] for audit in drawn["audits"]) == {"ann": 5, "bob": 5}
+    assert {audit["status"] for audit in drawn["audits"]} == {"draft"}
+    mine = await listed(
+        world.as_("auditor"), "/qa/audits", draw_id=drawn["id"], auditor_id="ann", status="draft", limit=2
+    )
+    assert len(mine) == 5
+    history = good(await world.as_("auditor").get(f"/qa/audits/{mine[0]['id']}/history"))
+    assert [(step["action"], step["actor"], step["status_after"]) for step in history] == [
+        ("created", "the-auditor", "draft")
+    ]
+
+
+async def test_the_same_draw_again_answers_what_was_drawn(world: World, people: dict[str, UUID]) -> None:
+    monthly = await plan(world)
+    drawn = await draw(world, monthly)
+    await tell(world, call("later", "diane"))
+    assert await draw(world, monthly, status=200) == drawn
+    assert await draw(world, monthly, status=200, seed="7", size=3) == drawn
+    other = await draw(world, monthly, seed="other")
+    assert (other["frame_size"], set(other["sample"]) & set(drawn["sample"])) == (51, set())
+    draws = await listed(world.as_("manager"), f"/qa/sampling-plans/{monthly['id']}/draws", limit=1)
+    assert [one["id"] for one in draws] == [other["id"], drawn["id"]]
+    assert "audits" not in draws[0]
+
+
+async def test_filters_and_period_make_the_frame(world: World, people: dict[str, UUID]) -> None:
+    # Each draw takes all that is left of its frame, by a scorecard of its own so that none takes from another.
+    for number, (filter, period, expected) in enumerate(
+        [
+            ({"team": "south"}, {}, 20),
+            ({"queue": "vip"}, {}, 15),
+            ({"team": "north", "queue": "vip"}, {"from": "2026-03-03"}, 4),
+            ({"employee_ids": [str(people["diane"])]}, {"from": "2026-03-02", "to": "2026-03-02"}, 10),
+        ]
+    ):
+        card = {
+            "code": f"card{number}", "name_en": "x", "name_zh": "x", "passing_score": 1,
+            "criteria": [{"key": "a", "name_en": "a", "name_zh": "a", "competency": "a", "weight": 100}],
+        }  # fmt: skip
+        published = good(await world.as_("manager").post("/qa/scorecards", json=card), 201)
+        drawn = await draw(world, await plan(world, filter=filter, scorecard_id=published["id"], size=100), **period)
+        assert (drawn["frame_size"], len(drawn["sample"])) == (expected, expected)
+        assert (drawn["from"], drawn["to"]) == (period.get("from"), period.get("to"))
+
+
+async def test_what_was_audited_is_not_drawn(world: World, people: dict[str, UUID]) -> None:
+    [first, *_] = await listed(world.as_("auditor"), "/qa/recordings", agent_id="joe")
+    await audited(world, first["id"])
+    drawn = await draw(world, await plan(world, filter={"team": "south"}, size=100))
+    assert drawn["frame_size"] == 19
+    assert first["id"] not in drawn["sample"]
+    refused(
+        await world.as_("auditor").post(
+            f"/qa/sampling-plans/{(await plan(world, filter={'team': 'south'}))['id']}/draws", json={"seed": 1}
+        ),
+        409,
+    )
+
+
+async def test_nobody_gets_audits_of_themselves_their_lead_or_those_they_lead(world: World) -> None:
+    boss, lead, other = uuid4(), uuid4(), uuid4()
+    await hire(world, "lead", employee_id=lead, team_lead_id=boss)
+    await hire(world, "other", employee_id=other, team_lead_id=lead)
+    await hire(world, None, employee_id=boss, role="supervisor")
+    await tell(world, *(call(f"{name}{n}", name) for name in ("lead", "other") for n in range(6)))
+    # May audit `lead`: ann alone, for boss leads them and other is led by them. May audit `other`: ann and boss.
+    drawn = await draw(world, await plan(world, auditors=[str(lead), str(other), str(boss), "ann"], size=50))
+    by = Counter((audit["employee_id"], audit["auditor_id"]) for audit in drawn["audits"])
+    assert by == {(str(lead), "ann"): 6, (str(other), str(boss)): 6}
+    alone = await plan(world, auditors=[str(lead)], size=50)
+    problem = refused(await world.as_("auditor").post(f"/qa/sampling-plans/{alone['id']}/draws", json={"seed": 8}), 409)
+    assert "No interaction is left" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"size": 0}, {"auditors": []}, {"filter": {"weather": "fine"}}, {"scorecard_id": "x"}, {"name": ""}],
+)
+async def test_a_plan_that_cannot_be_is_refused(world: World, wrong: dict[str, Any]) -> None:
+    body = {"name": "x", "scorecard_id": str(uuid4()), "size": 1, "auditors": ["ann"], **wrong}
+    refused(await world.as_("manager").post("/qa/sampling-plans", json=body), 422)
+
+
+async def test_who_may_plan_and_draw(world: World, people: dict[str, UUID]) -> None:
+    made = await plan(world)
+    assert good(await world.as_("service").get(f"/qa/sampling-plans/{made['id']}")) == made
+    assert await listed(world.as_("auditor"), "/qa/sampling-plans") == [made]
+    draws = f"/qa/sampling-plans/{made['id']}/draws"
+    refused(await world.as_("agent").post(draws, json={"seed": 1}), 403)
+    refused(await world.as_("agent").get("/qa/sampling-plans"), 403)
+    refused(await world.as_("auditor").post(f"/qa/sampling-plans/{uuid4()}/draws", json={"seed": 1}), 404)
+    refused(await world.as_("auditor").post(draws, json={"seed": 1, "from": "2026-03-03", "to": "2026-03-02"}), 422)
+    body = {"name": "x", "scorecard_id": str(uuid4()), "size": 1, "auditors": ["ann"]}
+    refused(await world.as_("manager").post("/qa/sampling-plans", json=body), 404)

@@ -1,0 +1,167 @@
+"""Eight processes, a real Kafka, a real PostgreSQL: does each failed audit lead to one assignment and one entry,
+whatever is killed in between?"""
+
+import csv
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services.all import SERVICES
+from shared.identity import Role, sign
+from shared.settings import Settings
+from tests.conftest import FreshDatabase
+from tests.system.processes import Process, run, stopped_at_the_end, wait_for
+from tools.kafka.broker import Broker
+
+KEY = "a key for the distributed test, long enough"
+AGENTS = ("Ann", "Bao", "Cai", "Dan", "Eva", "Fei")
+CALLS = 300
+AUDITS = 40
+
+
+class Cluster:
+    """The four services as eight processes."""
+
+    def __init__(self, environment: dict[str, str], directory: Path) -> None:
+        self._settings = Settings(jwt_key=KEY)
+        self.environment = environment
+        self.processes = {
+            (kind, service.name): Process(
+                kind, service.name, environment=environment, log=directory / f"{kind}-{service.name}.txt"
+            )
+            for service in SERVICES
+            for kind in ("serve", "work")
+        }
+
+    def client(self, service: str, *roles: Role, sub: str = "tester") -> httpx.Client:
+        token = sign(self._settings, sub, *roles)
+        return httpx.Client(
+            base_url=self.processes["serve", service].url, headers={"Authorization": f"Bearer {token}"}, timeout=30
+        )
+
+    def items(self, service: str, path: str, **query: Any) -> list[dict[str, Any]]:
+        with self.client(service, "admin") as client:
+            answer = client.get(path, params={"limit": 500, **query})
+            answer.raise_for_status()
+            items: list[dict[str, Any]] = answer.json()["items"]
+            return items
+
+
+@pytest.fixture
+def cluster(own_kafka: Broker, fresh_database: FreshDatabase, tmp_path: Path) -> Iterator[Cluster]:
+    environment = {
+        "DATABASE_URL": fresh_database("distributed"),
+        "KAFKA_BOOTSTRAP_SERVERS": own_kafka.bootstrap,
+        "HEADSET_JWT_KEY": KEY,
+        "HEADSET_TOPIC_PARTITIONS": "4",
+        "HEADSET_POOL_SIZE": "4",
+    }
+    for command in (("migrate", "all"), ("topics", "create"), ("topics", "create")):
+        done = run(*command, environment=environment)
+        assert done.returncode == 0, done.stderr
+    cluster = Cluster(environment, tmp_path)
+    with stopped_at_the_end(list(cluster.processes.values())):
+        for process in cluster.processes.values():
+            process.wait_ready(120)
+        yield cluster
+
+
+def write_calls(file: Path) -> int:
+    """A call log as telephony exports it; how many of its calls were answered."""
+    chance = random.Random(7)
+    began = datetime(2021, 1, 4, 9, 0, tzinfo=UTC)
+    answered = 0
+    with file.open("w", newline="") as out:
+        rows = csv.writer(out)
+        rows.writerow(
+            ["Call Id", "Agent", "Date", "Time", "Topic", "Answered (Y/N)", "Resolved",
+             "Speed of answer in seconds", "AvgTalkDuration", "Satisfaction rating"]
+        )  # fmt: skip
+        for n in range(CALLS):
+            began += timedelta(seconds=chance.randrange(20, 400))
+            taken = chance.random() < 0.8
+            answered += taken
+            rest = ["Y", "Y", chance.randrange(1, 120), f"0:0{chance.randrange(1, 9)}:10", chance.randrange(1, 6)]
+            rows.writerow(
+                [f"ID{n:04}", chance.choice(AGENTS), f"{began:%Y-%m-%d}", f"{began:%H:%M:%S}", "Streaming"]
+                + (rest if taken else ["N", "N", "", "", ""])
+            )
+    return answered
+
+
+def test_each_failed_audit_leads_to_one_assignment_and_one_entry(cluster: Cluster, tmp_path: Path) -> None:
+    log = tmp_path / "calls.csv"
+    answered = write_calls(log)
+    token = sign(Settings(jwt_key=KEY), "import", "service")
+    for _ in range(2):  # twice: nothing may count twice
+        imported = run(
+            "import", "calls", str(log), "--url", cluster.processes["serve", "recruiting"].url,
+            "--create-employees", "--token", token, environment=cluster.environment,
+        )  # fmt: skip
+        assert imported.returncode == 0, imported.stderr + imported.stdout
+    wait_for("recordings", lambda: len(cluster.items("qa", "/qa/recordings")) == answered)
+    wait_for("employees in QA", lambda: all(r["employee_id"] for r in cluster.items("qa", "/qa/recordings")))
+    with cluster.client("performance", "manager") as manager:
+        cycle = {"code": "now", "kind": "quarterly", "from": "2020-01-01", "to": "2099-12-31"}
+        assert manager.post("/performance/cycles", json=cycle).status_code == 201
+    audits = drawn(cluster)
+    with ThreadPoolExecutor(4) as pool:
+        half = len(audits) // 2
+        failed = sum(pool.map(lambda audit: submit(cluster, audit), audits[:half]))
+        for service in ("training", "performance"):
+            cluster.processes["work", service].kill()
+        failed += sum(pool.map(lambda audit: submit(cluster, audit), audits[half:]))
+    for service in ("training", "performance"):
+        cluster.processes["work", service].start()
+    assert failed > AUDITS // 2
+
+    expected = sorted(a["id"] for a in cluster.items("qa", "/qa/audits") if a["result"] == "failed")
+    assert len(expected) == failed
+
+    def coached() -> bool:
+        return sorted(a["audit_id"] for a in cluster.items("training", "/training/coaching-assignments")) == expected
+
+    def entered() -> bool:
+        return sorted(e["audit_id"] for e in failed_entries(cluster)) == expected
+
+    wait_for("one assignment for each failed audit", coached, 90)
+    wait_for("one entry for each failed audit", entered, 90)
+    assert cluster.items("training", "/dead-letters") == cluster.items("performance", "/dead-letters") == []
+
+
+def drawn(cluster: Cluster) -> list[dict[str, Any]]:
+    with cluster.client("qa", "manager") as manager:
+        card = next(c for c in cluster.items("qa", "/qa/scorecards") if c["code"] == "short")
+        plan = {"name": "all", "scorecard_id": card["id"], "size": AUDITS, "auditors": ["aud-1", "aud-2"]}
+        plan = manager.post("/qa/sampling-plans", json=plan).raise_for_status().json()
+        draw = manager.post(f"/qa/sampling-plans/{plan['id']}/draws", json={"seed": 1}).raise_for_status().json()
+        card = manager.get(f"/qa/scorecards/{card['id']}").json()
+    assert len(draw["audits"]) == AUDITS
+    return [{**audit, "criteria": card["criteria"], "n": n} for n, audit in enumerate(draw["audits"])]
+
+
+def submit(cluster: Cluster, audit: dict[str, Any]) -> bool:
+    """Answer and submit; whether it failed. Four of five do."""
+    fails = audit["n"] % 5 != 0
+    answers = {c["key"]: {"value": "no" if fails else "yes", "comment": "heard"} for c in audit["criteria"]}
+    with cluster.client("qa", "auditor", sub=audit["auditor_id"]) as auditor:
+        auditor.put(f"/qa/audits/{audit['id']}/answers", json={"answers": answers}).raise_for_status()
+        result = auditor.post(f"/qa/audits/{audit['id']}/submit").raise_for_status().json()["result"]
+    assert result == ("failed" if fails else "passed")
+    return fails
+
+
+def failed_entries(cluster: Cluster) -> list[dict[str, Any]]:
+    """The standing entries that failed audits made, over all appraisals."""
+    entries = []
+    with cluster.client("performance", "admin") as client:
+        for appraisal in cluster.items("performance", "/performance/appraisals"):
+            explanation = client.get(f"/performance/appraisals/{appraisal['id']}/explanation").raise_for_status().json()
+            entries += [entry for entry in explanation["entries"] if entry["value"] < 80]
+    return entries

@@ -1,0 +1,121 @@
+"""One command: does `headset up` bring everything, and mend what was left behind?"""
+
+import json
+import re
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from tests.system.processes import Process, free_port, run, stopped_at_the_end, wait_for
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("up")
+
+
+@pytest.fixture(scope="module")
+def centre(home: Path) -> Iterator[Process]:
+    """A Headset with its demo centre."""
+    process = started(home)
+    with stopped_at_the_end([process]):
+        yield process
+
+
+def started(home: Path, *more: str) -> Process:
+    process = Process("up", "--data", str(home / "data"), *more, environment={}, log=home / "said.txt")
+    wait_for("the welcome", lambda: process.ready() and "Ctrl-C" in process.said, 120)
+    return process
+
+
+def ask(centre: Process, home: Path, role: str, path: str) -> Any:
+    token = run("token", "--as", role, "--data", str(home / "data")).stdout.strip()
+    answer = httpx.get(f"{centre.url}{path}", headers={"Authorization": f"Bearer {token}"})
+    answer.raise_for_status()
+    return answer.json()
+
+
+def test_the_welcome_shows_the_chain_with_addresses_that_answer(centre: Process, home: Path) -> None:
+    paths = re.findall(rf"{centre.url}(/(?:qa|training|performance)/\S+)", centre.said)
+    audit, assignment, explanation = (ask(centre, home, "manager", path) for path in paths)
+    assert audit["result"] == "failed"
+    assert assignment["audit_id"] == audit["id"]
+    assert audit["id"] in json.dumps(explanation)
+
+
+def test_each_demo_role_sees_what_is_its_own(centre: Process, home: Path) -> None:
+    chain = json.loads((home / "data" / "demo.json").read_text())["chain"]
+    own = ask(centre, home, "agent", "/qa/audits?limit=500")["items"]
+    assert {audit["employee_id"] for audit in own} == {chain["employee_id"]}
+    everyones = ask(centre, home, "auditor", "/qa/audits?limit=500")["items"]
+    assert len(everyones) == 8
+    people = ask(centre, home, "hr", "/recruiting/employees?limit=500")["items"]
+    assert 30 <= len(people) <= 35
+    assert len({person["team"] for person in people if person["agent_id"]}) == 2
+
+
+def test_a_second_headset_is_told_apart_in_one_line(centre: Process, home: Path) -> None:
+    same_port = run("up", "--data", str(home / "other"), "--port", str(centre.port))
+    assert (same_port.returncode, same_port.stderr.count("\n")) == (1, 1)
+    assert f":{centre.port}" in same_port.stderr
+    same_data = run("up", "--data", str(home / "data"), "--port", str(free_port()))
+    assert (same_data.returncode, same_data.stderr.count("\n")) == (1, 1)
+    assert "another Headset" in same_data.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_it_ends_with_its_postgres_and_starts_again_with_everything(home: Path, how: int, tmp_path: Path) -> None:
+    centre = started(tmp_path)
+    servers = [p for p in psutil.Process(centre._process.pid).children(recursive=True) if p.name() == "postgres"]
+    assert servers
+    if how == signal.SIGKILL:
+        centre.kill()
+    else:
+        assert centre.stop(how) == 0
+    psutil.wait_procs(servers, timeout=20)
+    assert not any(server.is_running() for server in servers)
+    centre.start()
+    with stopped_at_the_end([centre]):
+        wait_for("the second welcome", lambda: centre.ready() and centre.said.count("Ctrl-C") == 2)
+        assert len(ask(centre, tmp_path, "manager", "/qa/audits?status=submitted&limit=500")["items"]) == 8
+
+
+def test_a_seeding_killed_in_the_middle_goes_on_where_it_was(tmp_path: Path) -> None:
+    centre = Process("up", "--data", str(tmp_path / "data"), environment={}, log=tmp_path / "said.txt")
+    wait_for("the seeding", lambda: centre.ready() and (tmp_path / "data" / "demo.json").exists())
+    wait_for("some employees", lambda: ask(centre, tmp_path, "admin", "/recruiting/employees")["items"])
+    centre.kill()
+    assert "Ctrl-C" not in centre.said
+    centre.start()
+    with stopped_at_the_end([centre]):
+        wait_for("the welcome", lambda: centre.ready() and "Ctrl-C" in centre.said, 120)
+        assert len(ask(centre, tmp_path, "auditor", "/qa/audits?limit=500")["items"]) == 8
+        logins = [p["agent_id"] for p in ask(centre, tmp_path, "hr", "/recruiting/employees?limit=500")["items"]]
+        assert len([login for login in logins if login]) == len({login for login in logins if login}) == 24
+
+
+def test_what_cannot_start_says_so_in_one_line(tmp_path: Path) -> None:
+    newer = tmp_path / "newer"
+    newer.mkdir()
+    (newer / "format").write_text("999\n")
+    occupied = tmp_path / "file"
+    occupied.write_text("not a directory")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        for arguments, hint in (
+            (("--data", str(newer)), "newer release"),
+            (("--data", str(occupied)), "Cannot write"),
+            (("--data", str(tmp_path / "x"), "--port", str(taken.getsockname()[1])), "--port"),
+            (("--data", str(tmp_path / "x"), "--host", "0.0.0.0"), "this machine only"),
+        ):
+            ended = run("up", *arguments)
+            assert ended.returncode == 1, ended
+            assert ended.stderr.count("\n") == 1, ended.stderr
+            assert hint in ended.stderr
