@@ -15,8 +15,6 @@ from typing import Any
 import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
-from rich.tree import Tree
 
 from services.embedded import remembered
 from shared.i18n import say
@@ -296,20 +294,23 @@ def _tell(console: Console, speak: Say, address: str, known: dict[str, Any], set
                 **counts,
             )
         )
-        tree = Tree(speak("audit failed, score {score}", score=chain["score"]) + f"\n{address}{chain['audit']}")
-        coached = tree.add(
-            speak("→ coaching assigned, due on {day}", day=chain["due_on"]) + f"\n{address}{chain['assignment']}"
+        steps = (
+            (speak("audit failed, score {score}", score=chain["score"]), chain["audit"]),
+            (speak("→ coaching assigned, due on {day}", day=chain["due_on"]), chain["assignment"]),
+            (
+                speak("→ appraisal entry, service quality now {score}", score=chain["service_quality"]),
+                chain["appraisal"],
+            ),
         )
-        coached.add(
-            speak("→ appraisal entry, service quality now {score}", score=chain["service_quality"])
-            + f"\n{address}{chain['appraisal']}"
-        )
-        console.print(tree, soft_wrap=True)
-    table = Table.grid(padding=(0, 2))
-    table.add_row(speak("Headset answers at"), f"{address}/docs")
-    table.add_row(speak("Data"), str(settings.data.absolute()))
+        for n, (words, path) in enumerate(steps):
+            console.print(f"{'   ' * n}{words}\n{'   ' * n}{address}{path}", soft_wrap=True, highlight=False)
+    lines = [
+        speak("Headset answers at {address}", address=f"{address}/docs"),
+        speak("Its data is in {directory}", directory=settings.data.absolute()),
+    ]
     if people := known.get("people"):
-        table.add_row(speak("Roles"), ", ".join([*people, "admin", "service"]))
-    table.add_row(speak("A token"), f"headset token --as {'auditor' if known.get('people') else 'admin'}")
-    table.add_row(speak("To stop"), "Ctrl-C")
-    console.print(table, soft_wrap=True)
+        lines.append(speak("Roles: {roles}", roles=", ".join([*people, "admin", "service"])))
+    role = "auditor" if known.get("people") else "admin"
+    lines.append(speak("A token: {command}", command=f"headset token --as {role}"))
+    lines.append(speak("To stop: Ctrl-C"))
+    console.print("\n".join(lines), soft_wrap=True, highlight=False)

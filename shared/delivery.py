@@ -197,7 +197,9 @@ class Delivery:
         self._dead_in_a_row += 1
         if self._dead_in_a_row > self._most_in_a_row:
             self._dead_in_a_row = 0
-            raise TooManyDead(f"{self._most_in_a_row} letters in a row could not be handled; the last: {describe(error)}")
+            raise TooManyDead(
+                f"{self._most_in_a_row} letters in a row could not be handled; the last: {describe(error)}"
+            )
 
     async def _bury(self, letter: Letter, reason: str, attempts: int) -> None:
         kind = letter.headers.get("ce_type", "")

@@ -116,7 +116,9 @@ class Letter(NamedTuple):
     def inbox_key(self) -> tuple[date, str]:
         """The day and the identity under which the inbox remembers this letter: the same at each delivery."""
         identity = self.identity
-        return day_of(identity) or (self.time.astimezone(UTC).date() if self.headers.get("ce_time") else UNDATED), identity
+        return day_of(identity) or (
+            self.time.astimezone(UTC).date() if self.headers.get("ce_time") else UNDATED
+        ), identity
 
     def check(self) -> None:
         """Raise `Unreadable` unless the envelope holds what CloudEvents asks for."""

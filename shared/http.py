@@ -19,14 +19,24 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import metrics, tracing
 from shared.db import Database, Tx
 from shared.delivery import is_outage
-from shared.errors import BadRequest, FieldError, Invalid, Problem, StaleVersion, TooLarge, Unauthenticated, Unavailable
+from shared.errors import (
+    BadRequest,
+    FieldError,
+    IllegalState,
+    Invalid,
+    Problem,
+    StaleVersion,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
 from shared.i18n import preferred, say
 from shared.identity import Verifier, principal_of
 from shared.settings import Settings
@@ -48,11 +58,17 @@ class TransactionalRoute(APIRoute):
 
     service: ClassVar[str]
 
+    async def database(self, request: Request) -> Database:
+        """Where the transaction of this request takes place."""
+        db: Database = request.app.state.databases[self.service]
+        return db
+
     def get_route_handler(self) -> Callable[[Request], Any]:
         inner: Handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            db: Database = request.app.state.databases[self.service]
+            await request.body()  # before a connection is taken: whoever sends slowly must not hold one
+            db = await self.database(request)
             key = request.headers.get("idempotency-key") if request.method == "POST" else None
             async with db.transaction() as tx:
                 request.state.tx = tx
@@ -82,16 +98,18 @@ CurrentTx = Annotated[Tx, Depends(tx_of)]
 
 async def _once(tx: Tx, key: str, request: Request, inner: Handler) -> Response:
     principal = principal_of(request).sub
-    digest = hashlib.sha256(
-        b"\n".join([request.method.encode(), str(request.url.path).encode(), await request.body()])
-    ).digest()
+    digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
+    for name, value in sorted(request.headers.items()):
+        if name == "content-type" or name.startswith("ce-"):  # what an event in binary mode consists of
+            digest.update(f"{name}: {value}\n".encode())
+    digest.update(await request.body())
     who = {"principal": principal, "key": key}
     mine = await tx.scalar(
         text(f"""
         INSERT INTO {tx.schema}.idempotency_keys (principal, key, request) VALUES (:principal, :key, :digest)
         ON CONFLICT DO NOTHING RETURNING true
         """),
-        {**who, "digest": digest},
+        {**who, "digest": digest.digest()},
     )
     if not mine:  # a request under way with the same key has been waited for
         first = await tx.first(
@@ -102,7 +120,7 @@ async def _once(tx: Tx, key: str, request: Request, inner: Handler) -> Response:
             who,
         )
         assert first is not None
-        if first["request"] != digest:
+        if first["request"] != digest.digest():
             raise Invalid("This Idempotency-Key was used for another request; take a new key.")
         return Response(first["body"], first["status"], dict(first["headers"]))
     response = await inner(request)
@@ -129,11 +147,20 @@ def tag(response: Response, version: int) -> None:
 def check_match(request: Request, version: int) -> None:
     """Raise `StaleVersion` if the request asks for another version by `If-Match`."""
     wanted = request.headers.get("if-match")
-    if wanted is not None and wanted.strip() not in ("*", f'"{version}"', f'W/"{version}"'):
+    if wanted is None:
+        return
+    if {"*", f'"{version}"', f'W/"{version}"'}.isdisjoint(tag.strip() for tag in wanted.split(",")):
         raise StaleVersion("You hold version {yours}, it is now {now}: read it again.", yours=wanted, now=version)
 
 
-def problem_response(problem: Problem, language: str, path: str) -> JSONResponse:
+class _ProblemResponse(JSONResponse):
+    media_type = "application/problem+json"
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=False).encode(errors="replace")  # fields may be named by anything
+
+
+def problem_response(problem: Problem, language: str, path: str) -> Response:
     body: dict[str, Any] = {
         "type": problem.type,
         "title": say(language, problem.title),
@@ -143,21 +170,18 @@ def problem_response(problem: Problem, language: str, path: str) -> JSONResponse
     }
     if problem.errors:
         body["errors"] = problem.errors
-    headers = {"Content-Language": language}
+    headers = {"Content-Language": language, **getattr(problem, "headers", {})}
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if problem.status == 503:
         headers["Retry-After"] = "5"
-    return JSONResponse(body, problem.status, headers, media_type="application/problem+json")
-
-
-def _language(request: Request) -> str:
-    settings: Settings = request.app.state.settings
-    return preferred(request.headers.get("accept-language"), settings.language)
+    return _ProblemResponse(body, problem.status, headers)
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    return problem_response(_as_problem(error), _language(request), request.url.path)
+    settings: Settings = request.app.state.settings
+    language = preferred(request.headers.get("accept-language"), settings.language)
+    return problem_response(_as_problem(error), language, request.url.path)
 
 
 def _as_problem(error: Exception) -> Problem:
@@ -173,31 +197,52 @@ def _as_problem(error: Exception) -> Problem:
                 return BadRequest("The body is not valid JSON.", errors=wrong)
             return Invalid("Some fields are not valid; see errors.", errors=wrong)
         case HTTPException():
-            problem = Problem(str(error.detail))
-            problem.status = error.status_code  # type: ignore[misc]
-            problem.title = HTTPStatus(error.status_code).phrase  # type: ignore[misc]
-            problem.type = "about:blank"  # type: ignore[misc]
-            return problem
+            return _Plain(error)
+        case ClientDisconnect():
+            return BadRequest("The request ended before it was complete.")
         case _ if is_outage(error):
             log.warning("dependency_down", error=f"{type(error).__name__}: {error}"[:300])
-            return Unavailable("The database cannot be reached at the moment; nothing was changed. Try again.")
-        case DBAPIError() if str(getattr(error.orig, "sqlstate", "") or "").startswith("22"):
-            return Invalid("A value cannot be stored: it is out of range or has characters that cannot be kept.")
-        case _:
-            log.error("request_failed", exc_info=error)
-            problem = Problem("This is a fault of ours; nothing was changed. It has been logged.")
-            problem.status, problem.title = 500, "Internal error"  # type: ignore[misc]
-            problem.type = "/problems/internal"  # type: ignore[misc]
-            return problem
+            return Unavailable("The database cannot be reached at the moment. Try again in some seconds.")
+        case DBAPIError():
+            state = getattr(error.orig, "sqlstate", None) or ""
+            if state.startswith("22"):
+                return Invalid("A value cannot be stored: it is out of range or has characters that cannot be kept.")
+            if state == "23505":
+                log.warning("made_twice_at_once", exc_info=error)
+                return IllegalState("The same was made by another request at the same moment; read it and try again.")
+    log.error("request_failed", exc_info=error)
+    return _Fault("This is a fault of ours; nothing was changed. It has been logged.")
+
+
+class _Plain(Problem):
+    """What the framework refuses: no such path, no such method."""
+
+    type = "about:blank"
+
+    def __init__(self, error: HTTPException) -> None:
+        super().__init__(str(error.detail))
+        self.status = error.status_code  # type: ignore[misc]
+        self.title = HTTPStatus(error.status_code).phrase  # type: ignore[misc]
+        self.headers = error.headers or {}
+
+
+class _Fault(Problem):
+    status = 500
+    type = "/problems/internal"
+    title = "Internal error"
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    for kind in (Problem, RequestValidationError, HTTPException, DBAPIError, PoolTimeout, OSError, Exception):
+    """Those that FastAPI would answer in its own way; `Observed` answers all others."""
+    for kind in (RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _answer)
 
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
 class Observed:
-    """Outermost: puts the request into a trace, and measures it."""
+    """Outermost: puts the request into a trace, measures it, and answers failures as problems."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -207,7 +252,7 @@ class Observed:
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
-        status = 500
+        status: int | None = None
         given = next((v.decode("latin-1") for k, v in scope["headers"] if k == b"traceparent"), None)
         token = tracing.current.set(tracing.child_of(given))
 
@@ -219,37 +264,41 @@ class Observed:
 
         try:
             await self.app(scope, receive, watched)
+        except Exception as error:
+            if status is not None:
+                raise
+            response = await _answer(Request(scope), error)
+            await response(scope, receive, watched)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
+            method = scope["method"] if scope["method"] in _METHODS else "other"
             seconds = time.perf_counter() - began
-            metrics.HTTP_SECONDS.labels(scope["method"], route, str(status)).observe(seconds)
-            log.debug("request", method=scope["method"], route=route, status=status, seconds=round(seconds, 4))
+            metrics.HTTP_SECONDS.labels(method, route, str(status)).observe(seconds)
+            log.debug("request", method=method, route=route, status=status, seconds=round(seconds, 4))
             tracing.current.reset(token)
 
 
 class Guarded:
     """Lets in only requests with a valid identity and a body that is not too large."""
 
-    def __init__(self, app: ASGIApp, verifier: Verifier, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, verifier: Verifier) -> None:
         self.app = app
         self._verifier = verifier
-        self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        try:
-            if scope["path"] not in OPEN_PATHS:
-                state: MutableMapping[str, Any] = scope.setdefault("state", {})
-                state["principal"] = self._verifier.principal(_bearer(headers.get(b"authorization")))
-            if int(headers.get(b"content-length", b"0") or 0) > LARGEST_REQUEST:
-                raise _too_large()
-            await self.app(scope, _limited(receive), send)
-        except (Unauthenticated, TooLarge) as problem:
-            language = preferred(headers.get(b"accept-language", b"").decode("latin-1"), self._settings.language)
-            await problem_response(problem, language, scope["path"])(scope, receive, send)
+        if scope["path"] not in OPEN_PATHS:
+            state: MutableMapping[str, Any] = scope.setdefault("state", {})
+            state["principal"] = self._verifier.principal(_bearer(headers.get(b"authorization")))
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit():
+            raise BadRequest("The header Content-Length must be a number.")
+        if len(length) > 15 or int(length) > LARGEST_REQUEST:
+            raise _too_large()
+        await self.app(scope, _limited(receive), send)
 
 
 def _too_large() -> TooLarge:
@@ -277,6 +326,6 @@ def _bearer(header: bytes | None) -> str:
     return token.strip()
 
 
-def with_middleware(app: FastAPI, settings: Settings, verifier: Verifier) -> None:
-    app.add_middleware(Guarded, verifier=verifier, settings=settings)
+def with_middleware(app: FastAPI, verifier: Verifier) -> None:
+    app.add_middleware(Guarded, verifier=verifier)
     app.add_middleware(Observed)

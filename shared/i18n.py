@@ -33,12 +33,13 @@ def preferred(accept_language: str | None, default: str) -> str:
     """The language of an `Accept-Language` header that we speak, by weight (RFC 9110 section 12.5.4)."""
     wishes: list[tuple[float, str]] = []
     for part in (accept_language or "").split(",")[:10]:
-        tag, _, quality = part.strip().partition(";q=")
+        tag, _, quality = part.replace(" ", "").lower().partition(";q=")
         try:
-            weight = float(quality) if quality else 1.0
+            weight = float(quality or 1)
         except ValueError:
             continue
-        wishes.append((-weight, tag.split("-")[0].lower()))
+        if weight > 0:
+            wishes.append((-weight, tag.split("-")[0]))
     for _, language in sorted(wishes, key=lambda wish: wish[0]):
         if language in LANGUAGES:
             return language

@@ -4,6 +4,8 @@ A bearer token is a JWT with `sub` and `roles`. For those who work here, `sub` i
 Headset signs tokens with a key of its own; elsewhere an identity provider does, and Headset only knows the key.
 """
 
+import contextlib
+import os
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
@@ -72,6 +74,8 @@ class Verifier:
         roles = claims.get("roles")
         if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
             raise Unauthenticated("The token has no list of roles in its claim 'roles'.")
+        if not 1 <= len(claims["sub"]) <= 200 or not claims["sub"].isprintable():
+            raise Unauthenticated("The token's claim 'sub' must be 1 to 200 printable characters.")
         principal = Principal(claims["sub"], frozenset(roles) & frozenset(ROLES))
         self._seen[token] = (float(claims["exp"]), principal)
         if len(self._seen) > self._remembered:
@@ -98,7 +102,9 @@ def own_key(directory: Path) -> str:
         fresh = file.with_suffix(f".{secrets.token_hex(4)}")
         fresh.touch(mode=0o600)
         fresh.write_text(secrets.token_hex(32))
-        fresh.rename(file)
+        with contextlib.suppress(FileExistsError):  # another process was quicker
+            os.link(fresh, file)
+        fresh.unlink()
     return file.read_text().strip()
 
 

@@ -222,7 +222,9 @@ async def keep_partitions(connection: AsyncConnection, schema: str, today: date,
 
     Rows that came for a day before its partition was there move from the default partition into it.
     """
-    await connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"{schema}.inbox"})
+    await connection.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"{schema}.inbox"}
+    )
     # Whoever waits for a table makes all others wait behind; better give up and come again in an hour.
     await connection.execute(text("SET LOCAL lock_timeout = '5s'"))
     found = await connection.execute(

@@ -63,7 +63,9 @@ def newest(schema: Schema) -> str:
 
 
 async def _revision(connection: Any, name: str) -> str | None:
-    there = await connection.scalar(text("SELECT to_regclass(:table) IS NOT NULL"), {"table": f"{name}.alembic_version"})
+    there = await connection.scalar(
+        text("SELECT to_regclass(:table) IS NOT NULL"), {"table": f"{name}.alembic_version"}
+    )
     if not there:
         return None
     found: str | None = await connection.scalar(text(f"SELECT version_num FROM {name}.alembic_version"))

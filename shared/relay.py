@@ -130,7 +130,10 @@ class Relay:
 
             url = make_url(self._db.url).set(drivername="postgresql").render_as_string(hide_password=False)
             connection = await asyncpg.connect(
-                url, timeout=10, command_timeout=60, server_settings={"application_name": f"headset-relay-{self._db.name}"}
+                url,
+                timeout=10,
+                command_timeout=60,
+                server_settings={"application_name": f"headset-relay-{self._db.name}"},
             )
             self._connection = connection
             self._floor, self._high = 0, None

@@ -53,7 +53,9 @@ class Runtime:
         self.services = tuple(services)
         self.settings = settings
         self.bus = bus
-        self.databases = {s.name: Database(s.name, _url(settings, s.name), s.metadata, settings, clock) for s in services}
+        self.databases = {
+            s.name: Database(s.name, _url(settings, s.name), s.metadata, settings, clock) for s in services
+        }
         self.deliveries = {s.name: Delivery(self.databases[s.name], s.policies, pause=pause) for s in services}
         self.relays = {
             name: Relay(db, bus, sole_writer=isinstance(bus, LocalBus)) for name, db in self.databases.items() if relay

@@ -45,7 +45,9 @@ class Settings(BaseSettings):
     topic_retention_days: int = Field(14, ge=1, description="The inbox remembers a day longer.")
     consumer_batch: int = Field(500, ge=1, le=5000, description="Records in one transaction of a worker.")
 
-    jwt_key: SecretStr | None = Field(None, description="Key (HS256) or public key in PEM that tokens are checked with.")
+    jwt_key: SecretStr | None = Field(
+        None, description="Key (HS256) or public key in PEM that tokens are checked with."
+    )
     jwt_algorithm: Literal["HS256", "RS256", "ES256", "EdDSA"] = "HS256"
     jwt_issuer: str | None = None
     jwt_audience: str | None = None

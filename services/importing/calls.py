@@ -8,17 +8,18 @@ import hashlib
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from services.importing.people import Directory, Refused, employee_id
 from services.importing.progress import Bar
 from services.importing.reading import Options, Source, open_source
 from services.importing.rows import DATED, Call, CallReader
 from services.importing.sending import Sender, Server, credentials
-from services.importing.table import Rejects, Row
+from services.importing.table import Rejects
 from services.importing.values import Rejected
 from shared.errors import CannotStart
 from shared.i18n import say
@@ -26,7 +27,7 @@ from shared.settings import Settings
 
 _LISTED = 20
 """Agents named in the summary."""
-_EXAMPLES = 3
+_AS_FOUND = Options()
 
 
 @dataclass(slots=True)
@@ -131,17 +132,19 @@ def import_calls(
     url = (url or f"http://{settings.host}:{settings.port}").rstrip("/")
     source = open_source(file, "calls", DATED, options, settings)
     summary = Summary(source, url, dry=dry_run)
-    with Rejects(source.rejects, source.table.headers) as rejects:
+    with Rejects(source.rejects, source.table.headers, settings.language) as rejects:
         if dry_run:
             _read(summary, rejects, settings, name, lambda letters: None)
         else:
-            with Server(url, credentials(settings, url, token)) as server:
+            with Server(url, credentials(settings, url, token), settings.language) as server:
                 directory = Directory(server)
                 server.check()
                 if create_employees:
                     directory.check()
                 _send(summary, rejects, settings, name, server)
                 _look_up(summary, directory, settings, create=create_employees, team=team)
+                if not server.settled():
+                    summary.trouble.append(say(settings.language, "Some of it is still on its way to the services."))
     if not summary.taken:
         raise CannotStart(
             "{file}: none of {rows} rows could be taken. {reason}",
@@ -162,5 +165,96 @@ def _send(summary: Summary, rejects: Rejects, settings: Settings, name: str, ser
             "{reason} {n} events had been taken. Run the same command again: nothing counts twice.",
             reason=say(settings.language, error.reason, **error.values), n=sender.sent,
         ) from error  # fmt: skip
-    if not server.settled():
-        summary.trouble.append(say(settings.language, "Some events are still on their way to the services."))
+
+
+def _read(
+    summary: Summary, rejects: Rejects, settings: Settings, name: str, send: Callable[[Sequence[bytes]], None]
+) -> None:
+    """Read every row, and send what it says or keep why not."""
+    source, language = summary.source, settings.language
+    reader = CallReader(source.columns, source.calendar, source.yes_or_no)
+    bar = Bar(say(language, "Calls"), source.table.size, language)
+    with bar, _Earlier() as earlier:
+        for row in source.table.rows(lambda read: bar.update(read, summary.rows)):
+            summary.rows += 1
+            try:
+                if row.wrong:
+                    raise row.wrong
+                call = reader.read(row.cells)
+                letters = call.letters(f"import/{name}")
+                if earlier.said_the_same(call, letters, row.line):
+                    summary.repeated += 1
+                    continue
+            except Rejected as error:
+                rejects.add(row, error)
+                continue
+            summary.take(call)
+            send(letters)
+    summary.rejected, summary.examples = rejects.count, rejects.examples
+
+
+def _look_up(summary: Summary, directory: Directory, settings: Settings, *, create: bool, team: str | None) -> None:
+    """See which agents nobody knows, and make employees of them if asked to."""
+    language = settings.language
+    agents = sorted(summary.agents, key=lambda login: -summary.agents[login].calls)
+    with Bar(say(language, "Agents"), len(agents), language) as bar:
+        try:
+            for n, login in enumerate(agents, 1):
+                bar.update(n, n)
+                if directory.holder(login) is not None:
+                    continue
+                if not create:
+                    summary.unknown.append(login)
+                    continue
+                day = summary.agents[login].first.astimezone(settings.zone).date()
+                try:
+                    directory.enter(
+                        {
+                            "id": str(employee_id(login)), "agent_id": login, "department": "customer_service",
+                            "role": "agent", "team": team, "date": day.isoformat(),
+                        }
+                    )  # fmt: skip
+                    summary.made.append(login)
+                except Refused as error:
+                    summary.unknown.append(login)
+                    summary.trouble.append(f"{login}: {say(language, error.reason, **error.values)}")
+        except CannotStart as error:
+            reason = say(language, error.reason, **error.values)
+            summary.trouble.append(
+                say(language, "Whether the agents are known could not be found out: {reason}", reason=reason)
+            )
+
+
+class _Earlier:
+    """The calls of the rows before. On disk once they are many, so that a file of any length fits."""
+
+    def __enter__(self) -> Self:
+        self._db = sqlite3.connect("", isolation_level=None)
+        for command in (
+            "PRAGMA journal_mode = OFF",
+            "PRAGMA synchronous = OFF",
+            "CREATE TABLE calls (call_id, agent_id, digest, line, PRIMARY KEY (call_id, agent_id)) WITHOUT ROWID",
+            "BEGIN",
+        ):
+            self._db.execute(command)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def said_the_same(self, call: Call, letters: Sequence[bytes], line: int) -> bool:
+        """Whether an earlier row said the same of this call and this agent. Raises `Rejected` if it said otherwise.
+
+        One call may have several agents: it was passed on.
+        """
+        key = (call.call_id, call.agent_id or "")
+        digest = hashlib.blake2b(b"".join(letters), digest_size=8).digest()
+        new = self._db.execute("INSERT INTO calls VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", (*key, digest, line))
+        if new.rowcount:
+            return False
+        first = self._db.execute("SELECT digest, line FROM calls WHERE call_id = ? AND agent_id = ?", key).fetchone()
+        if first[0] != digest:
+            raise Rejected("the same call as in line {line}, but with other particulars", line=first[1])
+        return True

@@ -79,10 +79,13 @@ def read_mapping_file(path: Path) -> MappingFile:
         wrong = error.errors()[0]
         raise CannotStart(
             "The mapping file {file} is not valid: {field}: {reason}. It may hold: {known}.",
-            file=path, field=".".join(map(str, wrong["loc"])), reason=wrong["msg"], known=", ".join(MappingFile.model_fields),
+            file=path, field=".".join(map(str, wrong["loc"])), reason=wrong["msg"],
+            known=", ".join(MappingFile.model_fields),
         ) from error  # fmt: skip
     except ValueError as error:
-        raise CannotStart("The mapping file {file} is neither TOML nor JSON: {reason}.", file=path, reason=error) from error
+        raise CannotStart(
+            "The mapping file {file} is neither TOML nor JSON: {reason}.", file=path, reason=error
+        ) from error
 
 
 def pairs(options: Sequence[str], kind: Kind) -> dict[str, str]:
@@ -117,7 +120,9 @@ def columns(headers: Sequence[str], kind: Kind, chosen: Mapping[str, str]) -> Co
     taken: set[int] = set()
     for name, column in chosen.items():
         if name not in wordings:
-            raise CannotStart("There is no field {field}; the fields are {fields}.", field=name, fields=", ".join(wordings))
+            raise CannotStart(
+                "There is no field {field}; the fields are {fields}.", field=name, fields=", ".join(wordings)
+            )
         if column:
             index = _position(headers, column)
             found[name] = Column(index, headers[index], _plain(headers[index])[1])
@@ -142,7 +147,8 @@ def columns(headers: Sequence[str], kind: Kind, chosen: Mapping[str, str]) -> Co
         raise CannotStart(
             "No column was found for {missing}. The columns are: {columns}. Name them with --map FIELD=COLUMN or in a "
             "file for --mapping.",
-            missing=", ".join("/".join(group) for group in missing), columns=", ".join(header or "''" for header in headers),
+            missing=", ".join("/".join(group) for group in missing),
+            columns=", ".join(header or "''" for header in headers),
         )  # fmt: skip
     return Columns(headers, found, [header for i, header in enumerate(headers) if i not in taken and header])
 
@@ -154,7 +160,7 @@ def _position(headers: Sequence[str], column: str) -> int:
     same = same or [i for i, header in enumerate(headers) if folded(header) == folded(column)]
     if len(same) != 1:
         raise CannotStart(
-            "{n} columns are called {column}; the columns are {columns}. A column can also be named by its place: #1, #2, …",
+            "{n} columns are called {column}; the columns are {columns}. A column may also be named by its place: #1.",
             n=len(same), column=repr(column), columns=", ".join(headers),
         )  # fmt: skip
     return same[0]

@@ -23,9 +23,11 @@ _YEAR_FIRST = re.compile(
 _THREE = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})", re.ASCII)
 _DAY_MONTH_NAME = re.compile(r"(\d{1,2})[-/ .]+([A-Za-z]{3,9})[-/ .,]+(\d{4}|\d{2})", re.ASCII)
 _MONTH_NAME_DAY = re.compile(r"([A-Za-z]{3,9})[- .]+(\d{1,2})(?:st|nd|rd|th)?[-, ]+(\d{4})", re.ASCII)
-_MONTHS = {name: str(n) for n, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+_MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = {name: str(n) for n, name in enumerate(_MONTH_NAMES, 1)}
 _TIME = re.compile(
-    r"(上午|下午)?\s*(\d{1,2})[:时点](\d\d)(?:[:分](\d\d)(?:[.,](\d{1,9}))?)?[分秒]?\s*(?:([AaPp])\.?[Mm]\.?)?", re.ASCII
+    r"(上午|下午)?\s*(\d{1,2})[:时点](\d\d)(?:[:分](\d\d)(?:[.,](\d{1,9}))?)?[分秒]?\s*(?:([AaPp])\.?[Mm]\.?)?",
+    re.ASCII,
 )
 _SIX_DIGITS = re.compile(r"^(\d\d)(\d\d)(\d\d)$", re.ASCII)
 _WITH_COLONS = r"\1:\2:\3"
@@ -107,7 +109,7 @@ class Calendar:
 
     def __init__(self, zone: ZoneInfo, order: Order = "dmy") -> None:
         self.zone = zone
-        self._order: Order = order
+        self.order: Order = order
         self.date = lru_cache(_REMEMBERED)(self._whole_date)
         self.time_of_day = lru_cache(_REMEMBERED)(_time)
         self._midnight = lru_cache(_REMEMBERED)(self._even_midnight)
@@ -141,7 +143,9 @@ class Calendar:
         naive = datetime.combine(day, time()) + since_midnight
         found = naive.replace(tzinfo=self.zone).astimezone(UTC)
         if found.astimezone(self.zone).replace(tzinfo=None) != naive:
-            raise Rejected("{time} does not exist in {zone}: the clocks were put forward", time=naive, zone=self.zone.key)
+            raise Rejected(
+                "{time} does not exist in {zone}: the clocks were put forward", time=naive, zone=self.zone.key
+            )
         return found
 
     def _even_midnight(self, day: date) -> datetime | None:
@@ -166,7 +170,7 @@ class Calendar:
         if parts := _YEAR_FIRST.fullmatch(text):
             found = _date(*(part for part in parts.groups() if part and part.isdigit()))
         elif parts := _THREE.fullmatch(text):
-            found = readings(text).get("dmy" if parts[2] == "." else self._order)
+            found = readings(text).get("dmy" if parts[2] == "." else self.order)
         elif (parts := _DAY_MONTH_NAME.fullmatch(text)) and (month := _MONTHS.get(parts[2][:3].lower())):
             found = _date(parts[3], month, parts[1])
         elif (parts := _MONTH_NAME_DAY.fullmatch(text)) and (month := _MONTHS.get(parts[1][:3].lower())):

@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 from services.importing import mapping
 from services.importing.mapping import Columns, MappingFile
 from services.importing.moments import Calendar, date_in, order_named, order_of
-from services.importing.table import Table, open_table
+from services.importing.table import DELIMITERS, Table, open_table
 from services.importing.values import YesOrNo, cleaned
 from shared.errors import CannotStart
+from shared.i18n import say
 from shared.settings import Settings
 
 
@@ -40,6 +41,19 @@ class Source:
     calendar: Calendar
     yes_or_no: YesOrNo
     rejects: Path
+
+    def lines(self, language: str) -> Iterator[str]:
+        """How the file was read, for people to check."""
+        marks = {mark: name for name, mark in DELIMITERS.items()}
+        yield say(
+            language, "Read as {encoding}, {delimiter}, dates {order}, zone {zone}",
+            encoding=self.table.encoding, delimiter=marks.get(self.table.delimiter, self.table.delimiter),
+            order=self.calendar.order, zone=self.calendar.zone.key,
+        )  # fmt: skip
+        found = ", ".join(f"{field}={column.header}" for field, column in self.columns.by_field.items())
+        yield say(language, "Columns: {columns}", columns=found)
+        if self.columns.unused:
+            yield say(language, "Columns not used: {columns}", columns=", ".join(self.columns.unused))
 
 
 def open_source(file: Path, kind: mapping.Kind, dated: Sequence[str], options: Options, settings: Settings) -> Source:

@@ -51,7 +51,9 @@ class Call:
         for event in self.events:
             data = event.model_dump_json(exclude_defaults=True)
             id = id_for(self.at, event.type, self.call_id, self.agent_id or "", data)
-            letters.append(f'{{"specversion":"1.0","id":"{id}","type":"{event.type}",{envelope},"data":{data}}}'.encode())
+            letters.append(
+                f'{{"specversion":"1.0","id":"{id}","type":"{event.type}",{envelope},"data":{data}}}'.encode()
+            )
         return letters
 
 
@@ -125,7 +127,8 @@ class CallReader:
             CallEnded, call_id=call_id, agent_id=agent_id, customer_ref=row.text("customer_ref"),
             direction=row.read("direction", direction) or "inbound", queue=row.code("queue"), topic=row.code("topic"),
             started_at=started_at, answered_at=answered_at, ended_at=ended_at, wait_seconds=wait, talk_seconds=talk,
-            hold_seconds=hold, wrap_up_seconds=row.seconds("wrap_up_seconds"), recording_uri=row.text("recording_uri", 2000),
+            hold_seconds=hold, wrap_up_seconds=row.seconds("wrap_up_seconds"),
+            recording_uri=row.text("recording_uri", 2000),
         )  # fmt: skip
 
     def _start(self, row: "Cells") -> datetime:

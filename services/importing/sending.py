@@ -4,8 +4,9 @@ Everything sent has an identity of its own that does not change, so whatever is 
 """
 
 import re
+import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from ipaddress import ip_address
 from time import monotonic
@@ -16,6 +17,7 @@ import httpx
 from pydantic import SecretStr
 
 from shared.errors import CannotStart
+from shared.i18n import say
 from shared.identity import own_key, sign
 from shared.settings import Settings
 
@@ -41,8 +43,8 @@ def credentials(settings: Settings, url: str, token: str | None) -> str:
         settings = settings.model_copy(update={"jwt_key": SecretStr(own_key(settings.data))})
     if settings.jwt_key is None or settings.jwt_algorithm != "HS256":
         raise CannotStart(
-            "There is no token for {url}: start Headset here with 'headset up' (and name its directory with --data if it "
-            "is not {directory}), or give a token of the role service with --token or HEADSET_TOKEN.",
+            "There is no token for {url}: start Headset here with 'headset up' (and name its directory with --data if "
+            "it is not {directory}), or give a token of the role service with --token or HEADSET_TOKEN.",
             url=url, directory=settings.data,
         )  # fmt: skip
     return sign(settings, "import", "service")
@@ -51,11 +53,10 @@ def credentials(settings: Settings, url: str, token: str | None) -> str:
 class Server:
     """A running Headset. Sends again what was not answered, for as long as `patience` seconds; then `CannotStart`."""
 
-    def __init__(self, url: str, token: str, *, patience: float = 180) -> None:
-        self.url = url.rstrip("/")
+    def __init__(self, url: str, token: str, language: str, *, patience: float = 180) -> None:
+        self.url = url
         self.patience = patience
-        self.on_trouble: Callable[[str], None] = lambda _: None
-        """Told what is wrong whenever something has to be sent again."""
+        self._language = language
         self._stop = threading.Event()
         try:
             self._http = httpx.Client(
@@ -70,13 +71,18 @@ class Server:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._stop.set()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._http.close()
+
+    def give_up(self) -> None:
+        """Try nothing again from now on."""
+        self._stop.set()
 
     def check(self) -> None:
         """Raise `CannotStart` unless Headset answers and takes events from us."""
-        patience, self.patience = self.patience, 10
+        patience, self.patience = self.patience, 0
         try:
             self.take_events([])
         finally:
@@ -110,7 +116,13 @@ class Server:
                     "Headset at {url} does not answer: {reason}. Is it running (headset up)? Is --url right?",
                     url=self.url, reason=trouble,
                 )  # fmt: skip
-            self.on_trouble(trouble)
+            line = say(
+                self._language,
+                "Headset at {url} does not answer ({reason}); trying again.",
+                url=self.url,
+                reason=trouble,
+            )
+            print(line, file=sys.stderr, flush=True)
             self._stop.wait(wait)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -148,11 +160,15 @@ class Sender:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             if kind is None:
                 self._send()
                 self._wait()
+            else:
+                self._server.give_up()
         finally:
             self._worker.shutdown(cancel_futures=True)
 

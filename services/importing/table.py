@@ -17,6 +17,7 @@ from typing import NamedTuple, Self, TextIO
 from services.importing import mapping
 from services.importing.values import Rejected, cleaned
 from shared.errors import CannotStart
+from shared.i18n import say
 
 LONGEST_LINE = 1024 * 1024
 LONGEST_CELL = 100_000
@@ -27,13 +28,19 @@ _LINES_ABOVE = 20
 """Titles and blank lines there may be above the headers."""
 _SAMPLE = 100_000
 """How many stretches of characters beyond ASCII tell an encoding."""
+_EXAMPLES = 3
 
 _NOT_TEXT = {
     b"PK\x03\x04": "an Excel workbook or archive",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"\x1f\x8b": "compressed",
 }
-_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
 
 
@@ -81,9 +88,13 @@ class Table:
                         yield Row(row.line, row.cells, wrong)
             at(self.size)
         except UnicodeDecodeError as error:
-            raise CannotStart("{file} is not {encoding} all through; say --encoding.", file=self.path, encoding=self.encoding) from error
+            raise CannotStart(
+                "{file} is not {encoding} all through; say --encoding.", file=self.path, encoding=self.encoding
+            ) from error
         except OSError as error:
-            raise CannotStart("Cannot read {file}: {reason}.", file=self.path, reason=error.strerror or error) from error
+            raise CannotStart(
+                "Cannot read {file}: {reason}.", file=self.path, reason=error.strerror or error
+            ) from error
 
 
 def _records(file: TextIO, delimiter: str) -> Iterator[Row]:
@@ -122,7 +133,9 @@ def open_table(
             raw.seek(0)
             head = _decoded(raw, encoding).read(_HEAD)
     except UnicodeDecodeError as error:
-        raise CannotStart("{file} is not {encoding} all through; say --encoding.", file=path, encoding=encoding) from error
+        raise CannotStart(
+            "{file} is not {encoding} all through; say --encoding.", file=path, encoding=encoding
+        ) from error
     except OSError as error:
         raise CannotStart("Cannot read {file}: {reason}.", file=path, reason=error.strerror or error) from error
     named = re.match(r"\ufeff?sep=(.)\r?\n", head)  # Excel's own way to name the delimiter
@@ -132,7 +145,9 @@ def open_table(
     best: tuple[int, int, str, Row] | None = None
     for mark in choices:
         if len(mark) != 1 or mark in '"\r\n ':
-            raise CannotStart("A delimiter is one character, or comma, semicolon, tab or pipe; not {text}.", text=repr(mark))
+            raise CannotStart(
+                "A delimiter is one character, or comma, semicolon, tab or pipe; not {text}.", text=repr(mark)
+            )
         records = _records(io.StringIO(head, newline=""), mark)
         for row in islice((row for row in records if row.line > (1 if named else 0)), _LINES_ABOVE if headers else 1):
             known = mapping.known(row.cells, kind, chosen)
@@ -179,7 +194,9 @@ def _decoded(raw: io.BufferedReader, encoding: str) -> io.TextIOWrapper:
 
 
 def _known_encoding(name: str) -> str:
-    name = {"gbk": "gb18030", "gb2312": "gb18030", "utf-8": "utf-8-sig", "utf8": "utf-8-sig", "ansi": "cp1252"}.get(name.lower(), name)
+    name = {"gbk": "gb18030", "gb2312": "gb18030", "utf-8": "utf-8-sig", "utf8": "utf-8-sig", "ansi": "cp1252"}.get(
+        name.lower(), name
+    )
     try:
         "".encode(name)
         return codecs.lookup(name).name
@@ -201,7 +218,9 @@ def _encoding_of(raw: io.BufferedReader, path: Path) -> str:
     sample: list[bytes] = []
     while chunk := raw.read(LONGEST_LINE):
         if b"\0" in chunk:
-            raise CannotStart("{file} has zero bytes; if it is UTF-16, say --encoding utf-16-le or utf-16-be.", file=path)
+            raise CannotStart(
+                "{file} has zero bytes; if it is UTF-16, say --encoding utf-16-le or utf-16-be.", file=path
+            )
         if chunk.isascii() and not decoder.getstate()[0]:
             continue
         try:
@@ -256,9 +275,12 @@ class Rejects:
 
     HEAD = ("line", "reason")
 
-    def __init__(self, path: Path, headers: Sequence[str]) -> None:
+    def __init__(self, path: Path, headers: Sequence[str], language: str) -> None:
         self.path = path
         self.count = 0
+        self.examples: list[str] = []
+        """The first reasons, each with its line."""
+        self._language = language
         self._part = path.with_name(f".{path.name}.part")
         self._headers = headers
 
@@ -279,11 +301,18 @@ class Rejects:
         self._writer.writerow([*self.HEAD, *map(_defused, self._headers)])
         return self
 
-    def add(self, line: int, reason: str, cells: Sequence[str]) -> None:
+    def add(self, row: Row, error: Rejected) -> None:
+        reason = say(self._language, error.reason, **error.values)
+        if error.column:
+            reason = f"{error.column}: {reason}"
         self.count += 1
-        self._writer.writerow([line, _defused(reason), *map(_defused, cells)])
+        if self.count <= _EXAMPLES:
+            self.examples.append(say(self._language, "line {line}: {reason}", line=row.line, reason=reason))
+        self._writer.writerow([row.line, *map(_defused, (reason, *row.cells))])
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._file.close()
         if kind is None and self.count:
             self._part.replace(self.path)

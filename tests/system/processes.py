@@ -67,7 +67,7 @@ class Process:
     def wait_ready(self, seconds: float = 60.0) -> None:
         wait_for(f"{' '.join(self._command[3:])} is ready", self.ready, seconds)
 
-    def signal(self, number: int) -> None:
+    def send(self, number: int) -> None:
         self._process.send_signal(number)
 
     def kill(self) -> None:
@@ -92,7 +92,7 @@ def stopped_at_the_end(processes: list[Process]) -> Iterator[None]:
     finally:
         for process in processes:
             with contextlib.suppress(ProcessLookupError):
-                process.signal(signal.SIGTERM)
+                process.send(signal.SIGTERM)
         for process in processes:
             process.stop()
 
