@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from services.importing.command import calls_command
 from shared.errors import CannotStart
 from shared.i18n import say
 from shared.identity import ROLES, own_key, sign
@@ -160,6 +161,9 @@ def token(
     known = people.get(roles[0]) if isinstance(people, dict) else None
     signing = settings_with(data=data, jwt_key=own_key(settings.data))
     typer.echo(sign(signing, sub or known or roles[0], *roles, valid=timedelta(hours=hours)))
+
+
+imports.command("calls")(calls_command)
 
 
 @app.command()

@@ -102,7 +102,7 @@ class Letter(NamedTuple):
 
     @property
     def identity(self) -> str:
-        """What makes this letter the same as another, as the text of a UUID: its id, or source and id if that is none."""
+        """What makes this letter the same as another, as text of a UUID: its id, or source and id if that is none."""
         if _is_uuid(self.id):
             return self.id
         return str(uuid5(NAMESPACE_URL, f"{self.headers.get('ce_source', '')}\n{self.id}"))
@@ -116,9 +116,10 @@ class Letter(NamedTuple):
     def inbox_key(self) -> tuple[date, str]:
         """The day and the identity under which the inbox remembers this letter: the same at each delivery."""
         identity = self.identity
-        return day_of(identity) or (
-            self.time.astimezone(UTC).date() if self.headers.get("ce_time") else UNDATED
-        ), identity
+        day = day_of(identity)
+        if day is None:
+            day = self.time.astimezone(UTC).date() if self.headers.get("ce_time") else UNDATED
+        return day, identity
 
     def check(self) -> None:
         """Raise `Unreadable` unless the envelope holds what CloudEvents asks for."""

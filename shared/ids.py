@@ -7,7 +7,7 @@ lie together in an index, and the day of an identifier can be read off it.
 import hashlib
 import os
 import time
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from uuid import UUID
 
 _VERSION_7 = 0x7 << 76

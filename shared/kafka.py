@@ -101,10 +101,17 @@ class KafkaBus:
 
     async def _drop_producer(self) -> None:
         producer, self._producer = self._producer, None
-        if producer is not None:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(2):
-                    await producer.stop()
+        if producer is None:
+            return
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(2):
+                await producer.stop()
+                return
+        # What it could not send by now it would go on trying to send, with connections of its own, for ever.
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(2):
+                await producer.client.close()
+                await producer._sender.close()
 
     async def run(self) -> None:
         """Consume for every subscriber until `stop`; raise if one of them cannot go on."""

@@ -1,6 +1,7 @@
 """What do the logs look like? One JSON object a line, with the trace it belongs to, and no personal data."""
 
 import logging
+import re
 import sys
 from typing import Any, TextIO
 
@@ -8,10 +9,20 @@ import structlog
 
 from shared import tracing
 
+_DETAIL = re.compile(r"^DETAIL: .*\n?", re.MULTILINE)
+
 
 def _with_trace(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     if trace := tracing.trace_id():
         event["trace_id"] = trace
+    return event
+
+
+def _without_details(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """PostgreSQL's DETAIL of an error repeats the row that it is about, people's names and all."""
+    for name in ("exception", "error"):
+        if isinstance(said := event.get(name), str):
+            event[name] = _DETAIL.sub("", said)
     return event
 
 
@@ -24,6 +35,7 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
         _with_trace,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _without_details,
     ]
     structlog.configure(
         processors=[
@@ -48,7 +60,7 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("uvicorn.access", "aiokafka", "httpx", "httpcore", "sqlalchemy.engine"):
+    for noisy in ("uvicorn.access", "httpx", "httpcore", "sqlalchemy.engine"):
         logging.getLogger(noisy).setLevel("WARNING")
     logging.getLogger("aiokafka").setLevel("ERROR")
     for own in ("uvicorn", "uvicorn.error"):

@@ -40,7 +40,6 @@ from shared.errors import TooLarge
 from shared.events import Letter
 from shared.ids import new_id
 
-
 LARGEST_LETTER = 900_000
 """Bytes of body and headers: Kafka takes records of up to a mebibyte unless told."""
 
@@ -173,7 +172,8 @@ async def claim(connection: AsyncConnection, schema: str, letters: Sequence[Lett
         WITH given AS MATERIALIZED (
             SELECT * FROM unnest(CAST(:days AS date[]), CAST(:ids AS uuid[])) AS letter (day, event_id)
         ), claimed AS (
-            INSERT INTO {schema}.inbox (day, event_id) SELECT * FROM given ON CONFLICT DO NOTHING RETURNING day, event_id
+            INSERT INTO {schema}.inbox (day, event_id) SELECT * FROM given
+            ON CONFLICT DO NOTHING RETURNING day, event_id
         )
         SELECT event_id::text FROM (SELECT * FROM given EXCEPT SELECT * FROM claimed) AS repeated
         """),

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import MetaData, make_url, text
+from sqlalchemy import MetaData, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from shared.db import engine_url
 from shared.errors import CannotStart
 
 OLDEST_SERVER = 180000
@@ -33,7 +35,7 @@ async def migrate(schema: Schema) -> str:
 
     Raises `CannotStart` for a server that is too old or a schema that is newer than this release.
     """
-    engine = create_async_engine(make_url(schema.url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    engine = create_async_engine(engine_url(schema.url), poolclass=NullPool)
     try:
         async with engine.begin() as connection:
             server = await connection.scalar(text("SELECT current_setting('server_version_num')::int"))
@@ -46,10 +48,18 @@ async def migrate(schema: Schema) -> str:
                 text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"{schema.name}.migrations"}
             )
             await connection.execute(text("SET LOCAL lock_timeout = '5s'"))
-            await connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {schema.name}"))
             if await _revision(connection, schema.name) == newest(schema):
                 return newest(schema)
+            if not await connection.scalar(text("SELECT to_regnamespace(:name) IS NOT NULL"), {"name": schema.name}):
+                await connection.execute(text(f"CREATE SCHEMA {schema.name}"))
             return await connection.run_sync(_upgrade, schema)
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != "55P03":
+            raise
+        raise CannotStart(
+            "A table of {service} is in use, so nothing was migrated; try again when less is going on.",
+            service=schema.name,
+        ) from error
     finally:
         await engine.dispose()
 
@@ -106,4 +116,4 @@ def execute_each(statements: str, **names: str) -> None:
 
     for statement in statements.format(**names).split(";\n"):
         if statement.strip():
-            op.execute(statement)
+            op.get_bind().exec_driver_sql(statement)  # as it is: a colon is no parameter

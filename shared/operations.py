@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,10 +11,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from sqlalchemy import Table, select, text, update
 
-from shared.db import Database, Tx
+from shared.db import Database
 from shared.delivery import describe, is_outage
 from shared.errors import IllegalState, NotFound, Unavailable
 from shared.events import Letter
+from shared.http import CurrentTx, TransactionalRoute
 from shared.identity import Principal, allowed
 from shared.pages import Cursor, Limit, Page, cursor_of, page
 
@@ -48,7 +50,9 @@ def operations_router() -> APIRouter:
     router.add_api_route("/health/ready", ready, response_model=Health)
     router.add_api_route("/metrics", scrape, response_class=Response, include_in_schema=False)
     router.add_api_route("/dead-letters", list_dead_letters, response_model=Page[DeadLetter])
-    router.add_api_route("/dead-letters/{id}/replay", replay, methods=["POST"], response_model=DeadLetter)
+    replays = APIRouter(route_class=_ReplayRoute)
+    replays.add_api_route("/dead-letters/{id}/replay", replay, methods=["POST"], response_model=DeadLetter)
+    router.include_router(replays)
     return router
 
 
@@ -99,11 +103,7 @@ async def list_dead_letters(
             table = _dead(db)
             query = select(table) if replayed else select(table).where(table.c.replayed_at.is_(None))
             async with db.transaction() as tx:
-                pages.append(
-                    await page(
-                        tx, query, [table.c.id], lambda row, name=db.name: _shown(name, row), limit=limit, cursor=cursor
-                    )
-                )
+                pages.append(await page(tx, query, [table.c.id], partial(_shown, db.name), limit=limit, cursor=cursor))
     items = sorted((item for one in pages for item in one.items), key=lambda item: item.id, reverse=True)
     more = len(items) > limit or any(one.next_cursor for one in pages)
     if not more:
@@ -112,29 +112,36 @@ async def list_dead_letters(
     return Page(items=shown, next_cursor=cursor_of([shown[-1].id]))
 
 
-async def replay(request: Request, id: UUID, who: Admin) -> DeadLetter:
+class _ReplayRoute(TransactionalRoute):
+    """In one transaction of the service whose dead letter this is."""
+
+    async def database(self, request: Request) -> Database:
+        allowed()(request)
+        databases: dict[str, Database] = request.app.state.databases
+        try:
+            id = UUID(request.path_params["id"])
+        except ValueError:
+            return next(iter(databases.values()))  # and the route says what is wrong
+        for db in databases.values():
+            async with db.transaction() as tx:
+                if await tx.scalar(select(_dead(db).c.id).where(_dead(db).c.id == id)):
+                    return db
+        raise NotFound("There is no dead letter {id}.", id=id)
+
+
+async def replay(request: Request, id: UUID, tx: CurrentTx, who: Admin) -> DeadLetter:
     """Handle a dead letter again. If it fails again, the problem says why and the letter stays."""
-    runtime = request.app.state.runtime
-    for name, db in runtime.databases.items():
-        async with db.transaction() as tx:
-            found = await _locked(tx, _dead(db), id)
-            if found is None:
-                continue
-            if found["replayed_at"] is not None:
-                raise IllegalState("This letter was replayed at {at} already.", at=found["replayed_at"].isoformat())
-            letter = Letter(found["topic"], found["key"], found["headers"], bytes(found["payload"]))
-            try:
-                await runtime.deliveries[name].replay(letter)
-            except Exception as error:
-                if is_outage(error):
-                    raise
-                raise IllegalState("The letter failed again: {reason}.", reason=describe(error)) from error
-            table = _dead(db)
-            done = update(table).where(table.c.id == id).values(replayed_at=tx.now, replayed_by=who.sub)
-            row = (await tx.run(done.returning(table))).mappings().one()
-            return _shown(name, row)
-    raise NotFound("There is no dead letter {id}.", id=id)
-
-
-async def _locked(tx: Tx, table: Table, id: UUID) -> Any:
-    return await tx.first(select(table).where(table.c.id == id).with_for_update())
+    table = _dead(request.app.state.databases[tx.schema])
+    found = await tx.first(select(table).where(table.c.id == id).with_for_update())
+    assert found is not None
+    if found["replayed_at"] is not None:
+        raise IllegalState("This letter was replayed at {at} already.", at=found["replayed_at"].isoformat())
+    letter = Letter(found["topic"], found["key"], found["headers"], bytes(found["payload"]))
+    try:
+        await request.app.state.runtime.deliveries[tx.schema].replay(letter, tx)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        raise IllegalState("The letter failed again: {reason}.", reason=describe(error)) from error
+    done = update(table).where(table.c.id == id).values(replayed_at=tx.now, replayed_by=who.sub).returning(table)
+    return _shown(tx.schema, (await tx.run(done)).mappings().one())

@@ -4,15 +4,14 @@ By key, never by offset: a page starts behind the last row of the one before it.
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
-from uuid import UUID
 
 from fastapi import Query
 from pydantic import BaseModel, TypeAdapter
+from pydantic_core import to_json
 from sqlalchemy import ColumnElement, Select, tuple_
 from sqlalchemy.engine import RowMapping
 
@@ -53,13 +52,17 @@ async def page(
     rows = await tx.all(query.order_by(*order).limit(limit + 1))
     shown = rows[:limit]
     more = len(rows) > limit
-    next_cursor = cursor_of([shown[-1][key.key] for key in keys]) if more else None
+    next_cursor = cursor_of([shown[-1][str(key.key)] for key in keys]) if more else None
     return Page(items=[shape(row) for row in shown], next_cursor=next_cursor)
 
 
 def cursor_of(values: Sequence[Any]) -> str:
-    texts = [v.isoformat() if isinstance(v, date | datetime) else str(v) if isinstance(v, UUID) else v for v in values]
-    return base64.urlsafe_b64encode(json.dumps(texts).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(to_json(list(values))).decode().rstrip("=")
+
+
+@cache
+def _reader(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)  # making one takes longer than reading the page
 
 
 def values_of(cursor: str, keys: Sequence[ColumnElement[Any]]) -> tuple[Any, ...]:
@@ -67,8 +70,6 @@ def values_of(cursor: str, keys: Sequence[ColumnElement[Any]]) -> tuple[Any, ...
         texts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if not isinstance(texts, list) or len(texts) != len(keys):
             raise ValueError(cursor)
-        return tuple(
-            TypeAdapter(key.type.python_type).validate_python(text) for text, key in zip(texts, keys, strict=True)
-        )
-    except (ValueError, binascii.Error) as error:
+        return tuple(_reader(key.type.python_type).validate_python(text) for text, key in zip(texts, keys, strict=True))
+    except (ValueError, RecursionError) as error:
         raise BadRequest("The cursor is not one that this list gave; start without a cursor.") from error

@@ -10,7 +10,7 @@ true, and it rests on every writer having its transaction number before it takes
 
 1. `high` = last id given out;
 2. in a later statement, `mark` = a transaction number of our own: whoever holds an id up to `high` has a smaller one;
-3. once every transaction below `mark` has ended, and no row up to `high` is left, the floor is `high`.
+3. once every transaction below `mark` has ended, the floor is `high`, or lies below the first row that is left.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ import contextlib
 import time
 from typing import Any
 
+import asyncpg
 import structlog
 from pydantic_core import from_json
-from sqlalchemy import make_url
 
 from shared import metrics
 from shared.bus import EventBus
@@ -79,13 +79,17 @@ class Relay:
                 metrics.RELAY_FAILURES.labels(self._db.name).inc()
                 log.warning("relay_failed", service=self._db.name, error=f"{type(error).__name__}: {error}")
                 await self._resign()
-                await self._pause(min(5.0, 0.1 * 2**failures))
+                await self._pause(min(5.0, 0.1 * 2 ** min(failures, 6)))
                 continue
             if carried:
                 busy_until = loop.time() + CALM_AFTER
             if carried < BATCH:
                 fast, slow = self._polls
                 await self._pause(fast if loop.time() < busy_until else slow)
+        await self.close()
+
+    async def close(self) -> None:
+        """Let another process lead."""
         await self._resign()
 
     async def drain(self) -> int:
@@ -126,16 +130,17 @@ class Relay:
     async def _is_leader(self) -> bool:
         if self._connection is None or self._connection.is_closed():
             self._leads = False
-            import asyncpg  # here, so that commands which only talk HTTP start without it
-
-            url = make_url(self._db.url).set(drivername="postgresql").render_as_string(hide_password=False)
-            connection = await asyncpg.connect(
-                url,
-                timeout=10,
-                command_timeout=60,
-                server_settings={"application_name": f"headset-relay-{self._db.name}"},
-            )
-            self._connection = connection
+            engine = self._db.engine
+            _, where = engine.dialect.create_connect_args(engine.url)
+            self._connection = await asyncpg.connect(
+                **where, timeout=10, command_timeout=60,
+                server_settings={
+                    "application_name": f"headset-relay-{self._db.name}",
+                    # A leader that hangs, or whose machine is gone, must not lead for ever.
+                    "idle_session_timeout": "300s", "tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5",
+                    "tcp_keepalives_count": "3",
+                },
+            )  # fmt: skip
             self._floor, self._high = 0, None
         if not self._leads:
             self._leads = await self._connection.fetchval(
@@ -161,10 +166,9 @@ class Relay:
         )
         if ended:
             left = await self._connection.fetchval(
-                f"SELECT count(*) FROM {self._db.name}.outbox WHERE id > $1 AND id <= $2", self._floor, high
+                f"SELECT min(id) FROM {self._db.name}.outbox WHERE id > $1 AND id <= $2", self._floor, high
             )
-            if not left:
-                self._floor = high
+            self._floor = high if left is None else left - 1
             self._high = None
 
     async def _resign(self) -> None:

@@ -8,9 +8,10 @@ import asyncio
 import contextlib
 import gc
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from fastapi import FastAPI
@@ -99,6 +100,8 @@ class Runtime:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         if not isinstance(self.bus, LocalBus):
             await self.bus.close()  # type: ignore[attr-defined]
+        for relay in self.relays.values():
+            await relay.close()
         for db in self.databases.values():
             await db.close()
 
@@ -117,8 +120,8 @@ class Runtime:
         turns = getattr(self.bus, "last_turn", {})
         return all(time.monotonic() - turn < 60 for turn in turns.values())
 
-    def _begin(self, work: "asyncio._CoroutineLike[None]") -> None:
-        task = asyncio.ensure_future(work)
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         task.add_done_callback(self._note_end)
         self._tasks.append(task)
 
@@ -207,5 +210,5 @@ def create_app(runtime: Runtime, *, api: bool = True) -> FastAPI:
         app.include_router(ingest_router("qa" if "qa" in names else names[0]))
     app.include_router(operations_router())
     add_problem_handlers(app)
-    with_middleware(app, runtime.settings, Verifier(runtime.settings))
+    with_middleware(app, Verifier(runtime.settings))
     return app

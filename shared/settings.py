@@ -26,12 +26,12 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         None,
         validation_alias=AliasChoices("HEADSET_DATABASE_URL", "DATABASE_URL"),
-        description="PostgreSQL 18 or newer; HEADSET_QA_DATABASE_URL and so on for one service alone.",
+        description="Address of a PostgreSQL 18 or newer; embedded mode brings its own.",
     )
-    recruiting_database_url: str | None = None
-    training_database_url: str | None = None
-    performance_database_url: str | None = None
-    qa_database_url: str | None = None
+    recruiting_database_url: str | None = Field(None, description="Instead of DATABASE_URL, for recruiting.")
+    training_database_url: str | None = Field(None, description="Instead of DATABASE_URL, for training.")
+    performance_database_url: str | None = Field(None, description="Instead of DATABASE_URL, for performance.")
+    qa_database_url: str | None = Field(None, description="Instead of DATABASE_URL, for QA.")
     pool_size: int = Field(8, ge=2, description="Connections of one service in one process.")
 
     kafka: str = Field(
@@ -40,19 +40,19 @@ class Settings(BaseSettings):
         description="Kafka brokers, host:port, separated by commas.",
     )
     kafka_idempotence: bool = Field(True, description="Off only for brokers that cannot.")
-    topic_partitions: int = Field(12, ge=1)
-    topic_replication: int = Field(1, ge=1)
+    topic_partitions: int = Field(12, ge=1, description="Of each topic that is created.")
+    topic_replication: int = Field(1, ge=1, description="Copies of each topic that is created; 3 in production.")
     topic_retention_days: int = Field(14, ge=1, description="The inbox remembers a day longer.")
     consumer_batch: int = Field(500, ge=1, le=5000, description="Records in one transaction of a worker.")
 
     jwt_key: SecretStr | None = Field(
         None, description="Key (HS256) or public key in PEM that tokens are checked with."
     )
-    jwt_algorithm: Literal["HS256", "RS256", "ES256", "EdDSA"] = "HS256"
-    jwt_issuer: str | None = None
-    jwt_audience: str | None = None
+    jwt_algorithm: Literal["HS256", "RS256", "ES256", "EdDSA"] = Field("HS256", description="The one that is accepted.")
+    jwt_issuer: str | None = Field(None, description="If set, tokens must be from this issuer.")
+    jwt_audience: str | None = Field(None, description="If set, tokens must be for this audience.")
 
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
     @field_validator("timezone")
     @classmethod

@@ -17,9 +17,9 @@ from typing import Self
 from services.importing.people import Directory, Refused, employee_id
 from services.importing.progress import Bar
 from services.importing.reading import Options, Source, open_source
+from services.importing.rejects import Rejects
 from services.importing.rows import DATED, Call, CallReader
 from services.importing.sending import Sender, Server, credentials
-from services.importing.table import Rejects
 from services.importing.values import Rejected
 from shared.errors import CannotStart
 from shared.i18n import say

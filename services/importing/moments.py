@@ -63,30 +63,29 @@ def readings(text: str) -> Mapping[Order, date]:
     parts = _THREE.fullmatch(plain_width(text))
     if not parts:
         return {}
-    a, mark, b, c = parts.groups()
+    a, _, b, c = parts.groups()
     ways: dict[Order, tuple[str, str, str]] = {"dmy": (c, b, a), "mdy": (c, a, b)}
     if len(c) == 2:
         ways["ymd"] = (a, b, c)
-    if mark == ".":  # written by those who put the day first
-        ways = {"dmy": ways["dmy"]}
     return {order: found for order, (y, m, d) in ways.items() if (found := _date(y, m, d))}
 
 
-def order_of(texts: Iterable[str]) -> Order:
-    """The one order in which all these dates can be read. Dates impossible in any order have no say.
+def order_of(texts: Iterable[str]) -> Order | None:
+    """The one order in which all these dates can be read; None when none of them depends on it.
 
-    Raises `CannotStart` when the dates leave it open or contradict each other.
+    Dates impossible in any order have no say. Raises `CannotStart` when the others leave it open, or contradict each
+    other.
     """
     left = set(ORDERS)
     unclear: str | None = None
     witness: dict[frozenset[Order], str] = {}
     for text in texts:
         ways = readings(text)
-        if not ways or "." in text:
+        if not ways:
             continue
         left &= ways.keys()
         witness.setdefault(frozenset(ways), text)
-        if len(set(ways.values())) > 1:
+        if len(set(ways.values())) > 1 and "." not in text:  # with dots write those who put the day first
             unclear = unclear or text
         if not left:
             one, other = list(witness.values())[-2:]
@@ -101,15 +100,15 @@ def order_of(texts: Iterable[str]) -> Order:
             "Say which: --date-format dmy, mdy or ymd.",
             text=shown(unclear),
         )  # fmt: skip
-    return next(order for order in ORDERS if order in left)
+    return next(order for order in ORDERS if order in left) if witness else None
 
 
 class Calendar:
     """Reads dates and times of one file. What it has read once it remembers, for files repeat themselves."""
 
-    def __init__(self, zone: ZoneInfo, order: Order = "dmy") -> None:
+    def __init__(self, zone: ZoneInfo, order: Order | None) -> None:
         self.zone = zone
-        self.order: Order = order
+        self.order = order
         self.date = lru_cache(_REMEMBERED)(self._whole_date)
         self.time_of_day = lru_cache(_REMEMBERED)(_time)
         self._midnight = lru_cache(_REMEMBERED)(self._even_midnight)
@@ -170,7 +169,7 @@ class Calendar:
         if parts := _YEAR_FIRST.fullmatch(text):
             found = _date(*(part for part in parts.groups() if part and part.isdigit()))
         elif parts := _THREE.fullmatch(text):
-            found = readings(text).get("dmy" if parts[2] == "." else self.order)
+            found = readings(text).get(self.order) if self.order else None
         elif (parts := _DAY_MONTH_NAME.fullmatch(text)) and (month := _MONTHS.get(parts[2][:3].lower())):
             found = _date(parts[3], month, parts[1])
         elif (parts := _MONTH_NAME_DAY.fullmatch(text)) and (month := _MONTHS.get(parts[1][:3].lower())):

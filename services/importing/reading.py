@@ -46,9 +46,9 @@ class Source:
         """How the file was read, for people to check."""
         marks = {mark: name for name, mark in DELIMITERS.items()}
         yield say(
-            language, "Read as {encoding}, {delimiter}, dates {order}, zone {zone}",
+            language, "Read as: encoding {encoding}, delimiter {delimiter}, dates {order}, zone {zone}",
             encoding=self.table.encoding, delimiter=marks.get(self.table.delimiter, self.table.delimiter),
-            order=self.calendar.order, zone=self.calendar.zone.key,
+            order=self.calendar.order or "ymd", zone=self.calendar.zone.key,
         )  # fmt: skip
         found = ", ".join(f"{field}={column.header}" for field, column in self.columns.by_field.items())
         yield say(language, "Columns: {columns}", columns=found)

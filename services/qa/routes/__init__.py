@@ -1,9 +1,6 @@
 """qa over HTTP, one file a subject."""
 
-from fastapi import APIRouter
-
 from services.qa.routes import audits, recordings, sampling, scorecards
+from services.qa.routes.router import router
 
-router = APIRouter()
-for part in (recordings, scorecards, sampling, audits):
-    router.include_router(part.router)
+__all__ = ["audits", "recordings", "router", "sampling", "scorecards"]

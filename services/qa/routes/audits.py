@@ -14,16 +14,16 @@ from services.qa.domain.scoring import Answer, Key, Result, check_known
 from services.qa.repository import audits, people, recordings, scorecards
 from services.qa.repository.audits import Objection, Unit, Wanted
 from services.qa.repository.people import Sight, sees
+from services.qa.routes.router import router
 from services.qa.routes.sight import Seen, judges
 from shared.db import Tx
 from shared.errors import Forbidden, IllegalState, Invalid, NotFound
 from shared.events import ExternalId
-from shared.http import CurrentTx, check_match, service_router, tag
+from shared.http import CurrentTx, check_match, tag
 from shared.identity import Anyone, Principal, allowed
 from shared.numbers import Number
 from shared.pages import Cursor, Limit, Page
 
-router = service_router("qa")
 Auditor = Annotated[Principal, Depends(allowed("auditor"))]
 Judge = Annotated[Principal, Depends(allowed("team_lead", "manager"))]
 Comment = Annotated[str, StringConstraints(max_length=5000)]

@@ -12,15 +12,14 @@ from sqlalchemy.engine import RowMapping
 from services.qa.repository import recordings
 from services.qa.repository.people import sees
 from services.qa.repository.recordings import Wanted
+from services.qa.routes.router import router
 from services.qa.routes.sight import Seen
 from services.qa.tables import NOBODY
 from shared.errors import NotFound
 from shared.events import Code, ExternalId
-from shared.http import CurrentTx, service_router
+from shared.http import CurrentTx
 from shared.numbers import Number
 from shared.pages import Cursor, Limit, Page
-
-router = service_router("qa")
 
 
 class RecordingRead(BaseModel):

@@ -12,14 +12,14 @@ from sqlalchemy.engine import RowMapping
 from services.qa.domain.audits import Status, person
 from services.qa.domain.sampling import NewPlan, Plan, Size, auditors_of, share
 from services.qa.repository import audits, people, sampling, scorecards
+from services.qa.routes.router import router
 from shared.errors import IllegalState, Invalid
 from shared.events import Code
-from shared.http import CurrentTx, service_router
+from shared.http import CurrentTx
 from shared.identity import Principal, allowed
 from shared.ids import new_id
 from shared.pages import Cursor, Limit, Page
 
-router = service_router("qa")
 Planner = Annotated[Principal, Depends(allowed("auditor", "manager"))]
 Reader = Annotated[Principal, Depends(allowed("auditor", "manager", "service"))]
 

@@ -7,11 +7,10 @@ from fastapi import Depends
 
 from services.qa.domain.scoring import Draft, Key, Scorecard, check_scorable
 from services.qa.repository import scorecards
-from shared.http import CurrentTx, service_router
+from services.qa.routes.router import router
+from shared.http import CurrentTx
 from shared.identity import Anyone, Principal, allowed
 from shared.pages import Cursor, Limit, Page
-
-router = service_router("qa")
 
 
 @router.post("/scorecards", status_code=201)

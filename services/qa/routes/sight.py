@@ -9,7 +9,7 @@ from shared.errors import Forbidden
 from shared.identity import Anyone, Principal
 
 
-def sight_of(principal: Anyone) -> Sight:
+async def sight_of(principal: Anyone) -> Sight:
     """Everything, or what is about oneself and those one leads; 403 for a role that has nothing to see here."""
     if principal.has("auditor", "manager", "trainer", "service", "admin"):
         return Sight(everything=True, me=principal.employee_id, leads=False)
