@@ -16,10 +16,10 @@ from typing import Self
 
 from services.importing.people import Directory, Refused, employee_id
 from services.importing.progress import Bar
-from services.importing.reading import Options, Source, open_source
+from services.importing.reading import AS_FOUND, Options, Source, open_source
 from services.importing.rejects import Rejects
 from services.importing.rows import DATED, Call, CallReader
-from services.importing.sending import Sender, Server, credentials
+from services.importing.sending import Sender, Server, address, credentials
 from services.importing.values import Rejected
 from shared.errors import CannotStart
 from shared.i18n import say
@@ -27,7 +27,6 @@ from shared.settings import Settings
 
 _LISTED = 20
 """Agents named in the summary."""
-_AS_FOUND = Options()
 
 
 @dataclass(slots=True)
@@ -84,12 +83,7 @@ class Summary:
             rejected=f"{self.rejected:,}",
         )  # fmt: skip
         yield from self.source.lines(language)
-        if self.rejected:
-            yield say(
-                language, "Rejected rows and reasons: {file}. Correct them there and import that file.",
-                file=self.source.rejects,
-            )  # fmt: skip
-            yield from (f"  {example}" for example in self.examples)
+        yield from self.source.rejected(self.examples, language)
         if self.dry:
             yield say(language, "Nothing was sent (dry run). It would have been: {events}", events=events)
         else:
@@ -119,7 +113,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def import_calls(
-    file: Path, *, settings: Settings, options: Options = _AS_FOUND, url: str | None = None, token: str | None = None,
+    file: Path, *, settings: Settings, options: Options = AS_FOUND, url: str | None = None, token: str | None = None,
     name: str = "calls", create_employees: bool = False, team: str | None = None, dry_run: bool = False,
 ) -> Summary:  # fmt: skip
     """Send a call log to the Headset at `url` (the address in the settings, unless given).
@@ -129,7 +123,7 @@ def import_calls(
     in it can be sent, or when Headset does not take it; what was sent until then stays, and sending it again changes
     nothing.
     """
-    url = (url or f"http://{settings.host}:{settings.port}").rstrip("/")
+    url = address(url, settings)
     source = open_source(file, "calls", DATED, options, settings)
     summary = Summary(source, url, dry=dry_run)
     with Rejects(source.rejects, source.table.headers, settings.language) as rejects:

@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from services.importing.calls import import_calls
+from services.importing.employees import import_employees
 from services.importing.reading import Options
+from shared.errors import CannotStart
 from shared.settings import Settings
 
 File = Annotated[Path, typer.Argument(help="The CSV file.", show_default=False)]
@@ -53,8 +56,31 @@ def calls_command(
     _print(summary.lines(settings))
 
 
+def employees_command(
+    file: File, map: Map = None, mapping: Mapping = None, encoding: Encoding = None, delimiter: Delimiter = None,
+    headers: Headers = True, date_format: DateFormat = None, rejects: RejectsFile = None, dry_run: DryRun = False,
+    url: Url = None, token: Token = None, data: Data = None,
+) -> None:  # fmt: skip
+    """Bring in employees: login, name, department, role, team, lead, mentor, first day.
+
+    Whoever is there already is changed where the file says otherwise. Rows that cannot be taken go to FILE.rejects.csv
+    with line and reason. The same file again changes nothing.
+    """
+    settings = _settings(data)
+    options = Options(map or (), mapping, encoding, delimiter, headers, date_format, None, rejects)
+    summary = import_employees(file, settings=settings, options=options, url=url, token=token, dry_run=dry_run)
+    _print(summary.lines(settings))
+
+
 def _settings(data: Path | None) -> Settings:
-    return Settings() if data is None else Settings(data=data)
+    try:
+        return Settings() if data is None else Settings(data=data)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise CannotStart(
+            "The setting {name} is not valid: {reason}.",
+            name=".".join(str(part) for part in wrong["loc"]), reason=wrong["msg"],
+        ) from error  # fmt: skip
 
 
 def _print(lines: Iterable[str]) -> None:

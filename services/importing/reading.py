@@ -32,6 +32,10 @@ class Options:
     """Otherwise FILE.rejects.csv."""
 
 
+AS_FOUND = Options()
+"""Nothing said."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A file and how it is read."""
@@ -54,6 +58,15 @@ class Source:
         yield say(language, "Columns: {columns}", columns=found)
         if self.columns.unused:
             yield say(language, "Columns not used: {columns}", columns=", ".join(self.columns.unused))
+
+    def rejected(self, examples: Sequence[str], language: str) -> Iterator[str]:
+        """Where the rejected rows are, and the first reasons; nothing when there are none."""
+        if examples:
+            yield say(
+                language, "Rejected rows are in {file} with the reasons. Correct them there and import that file.",
+                file=self.rejects,
+            )  # fmt: skip
+            yield from (f"  {example}" for example in examples)
 
 
 def open_source(file: Path, kind: mapping.Kind, dated: Sequence[str], options: Options, settings: Settings) -> Source:

@@ -50,6 +50,18 @@ def credentials(settings: Settings, url: str, token: str | None) -> str:
     return sign(settings, "import", "service")
 
 
+def address(url: str | None, settings: Settings) -> str:
+    """Where Headset answers: the address given, else that in the settings. `CannotStart` if it is none."""
+    url = (url or f"http://{settings.host}:{settings.port}").rstrip("/")
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise CannotStart("{url} is no address: {reason}.", url=url, reason=error) from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise CannotStart("{url} is no address; it begins with http:// or https://.", url=url)
+    return url
+
+
 class Server:
     """A running Headset. Sends again what was not answered, for as long as `patience` seconds; then `CannotStart`."""
 
@@ -58,15 +70,12 @@ class Server:
         self.patience = patience
         self._language = language
         self._stop = threading.Event()
-        try:
-            self._http = httpx.Client(
-                base_url=self.url,
-                headers={"Authorization": f"Bearer {token}"},
-                timeout=httpx.Timeout(60, connect=5),
-                trust_env=not _is_loopback(self.url),  # a proxy set for the world outside does not lead back here
-            )
-        except (httpx.InvalidURL, ValueError) as error:
-            raise CannotStart("{url} is no address: {reason}.", url=url, reason=error) from error
+        self._http = httpx.Client(
+            base_url=url,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=httpx.Timeout(60, connect=5),
+            trust_env=not _is_loopback(url),  # a proxy set for the world outside does not lead back here
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -99,10 +108,6 @@ class Server:
         while True:
             try:
                 answer = self._http.request(method, path, **request)
-            except httpx.InvalidURL as error:
-                raise CannotStart("{url} is no address: {reason}.", url=self.url, reason=error) from error
-            except httpx.UnsupportedProtocol as error:
-                raise CannotStart("{url} is no address; it begins with http:// or https://.", url=self.url) from error
             except httpx.TransportError as error:
                 trouble, wait = f"{type(error).__name__}: {error}", pause
             else:
