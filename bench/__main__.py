@@ -20,6 +20,7 @@ from rich.table import Table
 
 from bench.measure import REPETITIONS, Line, Scale
 from bench.place import ROOT, Place
+from bench.consume import calls_beside_millions, calls_from_kafka
 from bench.events import events_over_http
 from bench.relay import relay_to_kafka
 
@@ -27,8 +28,10 @@ RESULTS = ROOT / "bench" / "results"
 
 Row = Callable[[Place, Scale], Awaitable[list[Line]]]
 ROWS: dict[str, Row] = {
+    "calls": calls_from_kafka,
     "events": events_over_http,
     "relay": relay_to_kafka,
+    "millions": calls_beside_millions,
 }
 
 

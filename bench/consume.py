@@ -1,13 +1,13 @@
-"""How many calls a second do QA and performance take from Kafka, beside asyncpg writing the same rows, beside the usual
-way to write a consumer, and once ten million calls are there?
+"""How many calls a second do QA and performance take from Kafka? Beside asyncpg writing the same rows, beside the usual
+way to write a consumer, and with ten million calls stored beside itself with few.
 
-The product is `headset work SERVICE`. What it wrote, batch by batch, is then written again by asyncpg alone. All are
-timed by the commits of their inbox rows, from the first to the last.
+The product is `headset work SERVICE`. What it wrote, transaction by transaction, asyncpg then writes again, alone. All
+are timed by the commits of their inbox rows, from the first to the last; the first transaction counts for none.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
+from itertools import count
 from statistics import mean
 from typing import Any
 
@@ -15,105 +15,173 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 
-from bench.calls import fill, letters, put_into_kafka
-from bench.measure import Line, NotMeasured, Scale, in_turns
-from bench.place import Commits, Place, Process, commits, today, until
+from bench.calls import letters, put_into_kafka
+from bench.fill import fill
+from bench.measure import Line, Scale, in_turns
+from bench.place import Commits, Place, Process, commits, until
 from services.performance.repository.facts import CALLS
 from services.qa.tables import recordings
 from shared.contracts.telephony import CallEnded
 from shared.kafka import create_topics
 from shared.settings import Settings
 
-TOPIC = CallEnded.kafka_topic
 FACTS: dict[str, Table] = {"qa": recordings, "performance": CALLS.facts}
-NAMES = {"qa": "QA", "performance": "performance"}
+_seeds = count(1)
 
 
 async def calls_from_kafka(place: Place, scale: Scale) -> list[Line]:
-    """Rows 1 and 2: beside the rows alone, and beside one handler, one session, one commit a message."""
-    lines = []
-    for service in FACTS:
-        number, few = scale.of(40_000), scale.of(2_000)
-        seed = iter(range(1, 1_000_000))
+    return [line for service in FACTS for line in await _of_one(place, service, scale.of(40_000), scale.of(2_000))]
 
-        async def product(service: str = service, number: int = number) -> Commits:
-            url = await place.database("consume_product")
-            return await worked(place, service, url, number, next(seed))
 
-        async def usual(service: str = service, few: int = few) -> Commits:
-            url = await place.database("consume_usual")
-            return await handled_one_by_one(place, service, url, few, next(seed))
+async def _of_one(place: Place, service: str, number: int, few: int) -> list[Line]:
+    async def product() -> Commits:
+        return await worked(place, service, await place.database("product"), number)
 
-        await product()
-        async with place.connection(place.url("consume_product")) as connection:
-            batches = await written(connection, service)
+    async def usual() -> Commits:
+        return await handled_one_by_one(place, service, await place.database("usual"), few)
 
-        async def rows_alone(service: str = service, batches: Sequence["Batch"] = batches) -> Commits:
-            return await rewritten(place, service, await place.database("consume_rows"), batches)
+    async def rows_alone() -> Commits:
+        url = await place.database("rows_alone")
+        await place.checkpoint()
+        async with place.connection(url) as connection:
+            for batch in batches:
+                async with connection.transaction():
+                    for statement, columns in batch:
+                        await connection.execute(statement, *columns)
+            return await commits(connection, f"{service}.inbox")
 
-        samples = await in_turns({"product": product, "rows": rows_alone, "usual": usual})
-        ours = [sample.rate for sample in samples["product"]]
-        facts = {"calls": number, "rows a commit": round(mean(mean(s.rows) for s in samples["product"]))}
-        lines += [
-            Line(
-                f"calls from Kafka into {NAMES[service]}", "asyncpg, the same rows in the same batches", "events/s",
-                ours, [s.rate for s in samples["rows"]], at_least=0.5, facts=facts,
-            ),
-            Line(
-                f"calls from Kafka into {NAMES[service]}", "FastStream, ORM session and commit a message", "events/s",
-                ours, [s.rate for s in samples["usual"]], at_least=20, facts=facts | {"calls of the usual way": few},
-            ),
-        ]  # fmt: skip
-    return lines
+    await product()
+    async with place.connection(place.url("product")) as connection:
+        batches = await written(connection, service)
+    samples = await in_turns({"product": product, "rows": rows_alone, "usual": usual})
+    ours = [sample.rate for sample in samples["product"]]
+    facts = {"calls": number, "calls a commit": round(mean(mean(s.rows) for s in samples["product"]))}
+    what = f"calls from Kafka into {service}"
+    return [
+        Line(
+            what, "asyncpg, the same rows in the same batches", "calls/s",
+            ours, [sample.rate for sample in samples["rows"]], at_least=0.5, facts=facts,
+        ),
+        Line(
+            what, "FastStream, ORM session and commit for each", "calls/s",
+            ours, [sample.rate for sample in samples["usual"]], at_least=20, facts={**facts, "of the usual way": few},
+        ),
+    ]  # fmt: skip
 
 
 async def calls_beside_millions(place: Place, scale: Scale) -> list[Line]:
-    """Row 8: the first row with many calls there, beside itself with few."""
     few, many = 100_000, 1_000_000 if scale.quick else 10_000_000
     number = scale.of(24_000)
-    seed = iter(range(1_000_001, 2_000_000))
     for size in (few, many):
-        url = await place.database(f"with_{size}")
-        async with place.connection(url) as one, place.connection(url) as other:
-            await fill(one, other, size)
+        await fill(place, await place.database(f"with_{size}"), size)
     lines = []
     for service in FACTS:
 
         async def beside_few(service: str = service) -> float:
-            url = await place.database("beside_few", template=f"with_{few}")
-            return (await worked(place, service, url, number, next(seed))).rate
+            return (await worked(place, service, await place.database("beside_few", f"with_{few}"), number)).rate
 
         async def beside_many(service: str = service) -> float:
-            return (await worked(place, service, place.url(f"with_{many}"), number, next(seed))).rate
+            return (await worked(place, service, place.url(f"with_{many}"), number)).rate
 
         samples = await in_turns({"few": beside_few, "many": beside_many})
         lines.append(
             Line(
-                f"calls from Kafka into {NAMES[service]}, {many:,} stored", f"itself with {few:,}", "events/s",
-                samples["many"], samples["few"], at_least=0.8, facts={"calls": number, "stored": [many, few]},
+                f"calls from Kafka into {service}, {many:,} stored", f"itself, {few:,} stored", "calls/s",
+                samples["many"], samples["few"], at_least=0.8, facts={"calls": number},
             )
         )  # fmt: skip
     return lines
 
 
-async def worked(place: Place, service: str, url: str, number: int, seed: int) -> Commits:
-    """What `headset work` makes of that many new calls that wait in Kafka."""
+async def worked(place: Place, service: str, url: str, number: int) -> Commits:
+    """What `headset work` makes of so many new calls that wait in Kafka."""
     settings = await place.settings(url)
     await skip_what_is_there(settings, service)
-    await put_into_kafka(settings, letters(number, seed))
+    await put_into_kafka(settings, letters(number, next(_seeds)))
     await place.checkpoint()
     async with place.connection(url) as connection:
-        before = (await commits(connection, f"{service}.inbox", _ours(seed))).total
+        since: datetime = await connection.fetchval("SELECT now()")
         async with place.headset("work", service, url=url) as process:
-            await handled(connection, service, before + number, process)
-        done = await commits(connection, f"{service}.inbox", "handled_at > now() - interval '10 minutes'")
-    return done
+            await _until_handled(connection, service, since, number, process)
+        return await commits(connection, f"{service}.inbox", "handled_at > $1", since)
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one transaction wrote: columns for each of its statements."""
+async def handled_one_by_one(place: Place, service: str, url: str, number: int) -> Commits:
+    """What `bench.usual` makes of so many calls that wait in a topic of its own."""
+    settings = await place.settings(url)
+    seed = next(_seeds)
+    topic = f"bench.usual.{seed}"
+    await create_topics(settings, [topic])
+    await put_into_kafka(settings, letters(number, seed), topic)
+    await place.checkpoint()
+    async with place.connection(url) as connection:
+        since: datetime = await connection.fetchval("SELECT now()")
+        async with place.process("-m", "bench.usual", service, settings.kafka, topic, url) as process:
+            await _until_handled(connection, service, since, number, process)
+        return await commits(connection, f"{service}.inbox", "handled_at > $1", since)
 
-    inbox: list[list[Any]]
-    facts: list[list[Any]]
-    sums: list[list[Any]]
+
+async def _until_handled(connection: Any, service: str, since: datetime, number: int, process: Process) -> None:
+    # By days, so that PostgreSQL looks into the partitions of today only.
+    query = f"SELECT count(*) FROM {service}.inbox WHERE day >= current_date - 1 AND handled_at > $1"
+
+    async def all_there() -> bool:
+        return bool(await connection.fetchval(query, since) >= number)
+
+    await until(all_there, 120, process, every=0.25)
+
+
+async def skip_what_is_there(settings: Settings, service: str) -> None:
+    """Have the service's consumer begin behind the calls that are in Kafka already."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka, group_id=f"headset.{service}", enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(CallEnded.kafka_topic, n) for n in range(settings.topic_partitions)]
+        consumer.assign(partitions)
+        await consumer.commit(await consumer.end_offsets(partitions))
+    finally:
+        await consumer.stop()
+
+
+Batch = list[tuple[str, list[list[Any]]]]
+"""The statements of one transaction, each with its columns."""
+
+
+async def written(connection: Any, service: str) -> list[Batch]:
+    """What each transaction of the service wrote, in their order, as statements for asyncpg."""
+    facts = FACTS[service]
+    batches: dict[str, Batch] = {}
+
+    async def take(query: str, insert: str) -> None:
+        rows: dict[str, list[Any]] = {}
+        for batch, *row in await connection.fetch(query):
+            rows.setdefault(batch, []).append(row)
+        for batch, found in rows.items():
+            batches.setdefault(batch, []).append((insert, [list(column) for column in zip(*found, strict=True)]))
+
+    inbox = facts.metadata.tables[f"{service}.inbox"]
+    for table, names in ((inbox, ["day", "event_id"]), (facts, facts.columns.keys())):
+        listed = ", ".join(names)
+        await take(
+            f"SELECT xmin::text, {listed} FROM {table.fullname} ORDER BY pg_xact_commit_timestamp(xmin)",
+            f"INSERT INTO {table.fullname} ({listed}) SELECT * FROM unnest({_arrays(table, names)})",
+        )
+    if service == "performance":
+        keys = CALLS.days.primary_key.columns.keys()
+        by, names = ", ".join(keys), [*keys, *CALLS.measures]
+        sums = ", ".join(f"coalesce(sum({m.what}) FILTER (WHERE {m.over}), 0)" for m in CALLS.measures.values())
+        await take(
+            f"SELECT xmin::text, {by}, {sums} FROM {facts.fullname} GROUP BY xmin::text, {by} ORDER BY {by}",
+            f"INSERT INTO {CALLS.days.fullname} AS days ({', '.join(names)}) "
+            f"SELECT * FROM unnest({_arrays(CALLS.days, names)}) ON CONFLICT ({by}) DO UPDATE SET "
+            + ", ".join(f"{name} = days.{name} + excluded.{name}" for name in CALLS.measures),
+        )
+    return list(batches.values())
+
+
+def _arrays(table: Table, names: Sequence[str]) -> str:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    kinds = [table.columns[name].type.compile(dialect).partition(" COLLATE")[0] for name in names]
+    return ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(kinds, 1))

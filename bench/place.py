@@ -23,8 +23,10 @@ import asyncpg
 from bench.measure import NotMeasured
 from services.all import SERVICES
 from shared.contracts import TOPICS
+from shared.db import Database
 from shared.identity import Role, sign
 from shared.kafka import create_topics
+from shared.mailbox import keep_partitions
 from shared.migrations import Schema, migrate
 from shared.postgres import EmbeddedPostgres
 from shared.settings import Settings
@@ -74,6 +76,10 @@ class Place:
             url = await self.database(TEMPLATE, template="template0")
             for service in SERVICES:
                 await migrate(Schema(service.name, url, service.metadata, service.migrations))
+                db = Database(service.name, url, service.metadata)
+                async with db.transaction() as tx:  # what a worker does each day
+                    await keep_partitions(tx.connection, service.name, tx.now.date(), 15)
+                await db.close()
         except BaseException:
             await self._stack.aclose()
             raise
@@ -221,13 +227,10 @@ class Commits:
         return (self.total - self.rows[0]) / seconds
 
 
-def today() -> datetime:
-    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-async def commits(connection: Any, table: str, where: str = "true") -> Commits:
+async def commits(connection: Any, table: str, where: str = "true", *values: object) -> Commits:
     """The transactions that wrote the rows of a table, by time."""
     found = await connection.fetch(
-        f"SELECT pg_xact_commit_timestamp(xmin) AS at, count(*) AS rows FROM {table} WHERE {where} GROUP BY 1 ORDER BY 1"
+        f"SELECT pg_xact_commit_timestamp(xmin) AS at, count(*) AS rows FROM {table} WHERE {where} GROUP BY 1 ORDER BY 1",
+        *values,
     )
     return Commits([row["at"] for row in found], [row["rows"] for row in found])

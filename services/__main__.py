@@ -147,7 +147,7 @@ def token(
     hours: Annotated[int, typer.Option(min=1, max=24 * 365, help="How long it is valid.")] = 12,
 ) -> None:
     """Print a token for the embedded mode; without --sub, of that role's person in the demo centre."""
-    from services.embedded import remembered
+    from services.directory import remembered
 
     settings = settings_with(data=data)
     roles = [name for name in ROLES if name in role.split(",")]

@@ -16,7 +16,7 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from services.embedded import remembered
+from services.directory import remembered
 from shared.i18n import say
 from shared.identity import Role, own_key, sign
 from shared.ids import id_for

@@ -1,28 +1,19 @@
-"""How does one command run everything? Embedded mode: four services, a PostgreSQL of their own, one directory.
-
-.headset/
-    format          which layout of this directory it is
-    signing.key     what tokens are signed with
-    demo.json       what the demo centre is, once it is there
-    headset.log     JSON logs
-    postgres/       the server and its data (shared.postgres)
-"""
+"""How does one command run everything? Embedded mode: four services, a PostgreSQL of their own, one directory."""
 
 import asyncio
 import contextlib
 import gc
-import json
 import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from ipaddress import ip_address
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import uvicorn
 
 from services.all import SERVICES
+from services.directory import prepare
 from shared import logs
 from shared.bus import LocalBus
 from shared.errors import CannotStart
@@ -32,34 +23,7 @@ from shared.postgres import EmbeddedPostgres
 from shared.run import Runtime, create_app
 from shared.settings import Settings
 
-FORMAT = 1
-"""Rises when this directory's layout changes in a way that older releases cannot read."""
-
 Started = Callable[[str], Awaitable[None]]
-
-
-def prepare(directory: Path) -> TextIO:
-    """Have a directory that this release can use, and in it a file for the logs; or raise `CannotStart`."""
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mark = directory / "format"
-        if mark.exists():
-            found = mark.read_text().strip()
-            if not found.isdigit() or int(found) > FORMAT:
-                raise CannotStart(
-                    "{directory} was written by a newer release of Headset; install that one, or name another "
-                    "directory with --data.",
-                    directory=directory,
-                )  # fmt: skip
-        else:
-            mark.write_text(f"{FORMAT}\n")
-        own_key(directory)
-        return (directory / "headset.log").open("a", encoding="utf-8")
-    except OSError as error:
-        raise CannotStart(
-            "Cannot write to {directory}: {reason}. Free the disk or name another directory with --data.",
-            directory=directory, reason=error.strerror or error,
-        ) from error  # fmt: skip
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -196,12 +160,3 @@ async def _begin(listener: socket.socket, started: Started) -> None:
     await started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
     gc.collect()
     gc.freeze()
-
-
-def remembered(directory: Path) -> dict[str, object]:
-    """What `demo.json` says; empty where there is no demo centre."""
-    try:
-        found: dict[str, object] = json.loads((directory / "demo.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    return found

@@ -23,6 +23,10 @@ class Settings(BaseSettings):
     language: Literal["en", "zh"] = Field("en", description="Language of messages where the reader states none.")
     working_days: Literal["cn", "weekdays"] = Field("cn", description="Which calendar counts working days.")
 
+    contract_rules: Literal["cn", "none"] = Field("cn", description="Which law employment contracts are checked against.")
+    verify_before_second_interview: bool = Field(True, description="Step 9 of recruiting comes before step 10.")
+    internal_candidates_skip: bool = Field(True, description="Who works here already skips steps 9 and 12.")
+
     database_url: str | None = Field(
         None,
         validation_alias=AliasChoices("HEADSET_DATABASE_URL", "DATABASE_URL"),

@@ -50,6 +50,11 @@ class Person:
         """By what others may call this person."""
         return {name for name in (self.id, self.agent_id) if name}
 
+    @property
+    def others(self) -> set[str]:
+        """Who has to be there first."""
+        return {name for name in (self.team_lead_id, self.mentor_id) if name}
+
 
 @dataclass(slots=True)
 class Summary:
@@ -95,7 +100,7 @@ def read_person(row: Cells, day: Callable[[str], date]) -> Person:
         raise Rejected("the login is missing")
     if not person.role:
         raise Rejected("the role is missing")
-    if person.names & {person.team_lead_id, person.mentor_id}:
+    if person.names & person.others:
         raise Rejected("nobody leads or mentors themselves")
     return person
 
@@ -171,11 +176,14 @@ def _enter(
     with Bar(say(settings.language, "Employees"), len(people), settings.language) as bar:
         while waiting:
             to_come = {name for _, person in waiting for name in person.names}
-            ready = [one for one in waiting if not {one[1].team_lead_id, one[1].mentor_id} & to_come]
+            ready: list[tuple[Row, Person]] = []
+            later: list[tuple[Row, Person]] = []
+            for one in waiting:
+                (later if one[1].others & to_come else ready).append(one)
             if not ready:
-                circle = "they lead or mentor each other in a circle: enter one of them without lead and mentor first"
-                return refused + [(row, Rejected(circle)) for row, _ in waiting]
-            waiting = [one for one in waiting if one not in ready]
+                circle = Rejected("they lead or mentor each other in a circle; enter one without lead and mentor first")
+                return refused + [(row, circle) for row, _ in waiting]
+            waiting = later
             for row, person in ready:
                 try:
                     id = _enter_one(person, directory, resolve, summary)
@@ -192,10 +200,10 @@ def _enter_one(person: Person, directory: Directory, resolve: Callable[[str], st
     wanted: dict[str, Any] = {name: value for name, value in asdict(person).items() if value is not None}
     for role in ("team_lead_id", "mentor_id"):
         name = wanted.get(role)
-        if name and not _uuid(name):
-            wanted[role] = resolve(name)
-            if wanted[role] is None:
-                raise Rejected("nobody has the login {login}", login=name)
+        if name and (id := str(_uuid(name) or resolve(name) or "")):
+            wanted[role] = id
+        elif name:
+            raise Rejected("nobody has the login {login}", login=name)
     there = directory.find(str(person.own_id)) or (
         directory.holder(person.agent_id) if person.agent_id and not _uuid(person.id) else None
     )
@@ -211,8 +219,7 @@ def _enter_one(person: Person, directory: Directory, resolve: Callable[[str], st
         directory.change(there["id"], changes)
     summary.changed += bool(changes)
     summary.same += not changes
-    id: str = there["id"]
-    return id
+    return str(there["id"])
 
 
 def _uuid(text: str | None) -> UUID | None:

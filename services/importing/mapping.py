@@ -105,8 +105,7 @@ def pairs(options: Sequence[str], kind: Kind) -> dict[str, str]:
 def known(headers: Sequence[str], kind: Kind, chosen: Mapping[str, str]) -> int:
     """How many of these look like headers that we know. For finding the line of the headers."""
     found = {_plain(header)[0] for header in headers if header.strip()}
-    wordings = {_squeezed(word) for words in WORDINGS[kind].values() for word in words}
-    return len(found & wordings) + len({h.strip() for h in headers} & set(chosen.values()))
+    return len(found & _WORDS[kind]) + len({header.strip() for header in headers} & set(chosen.values()))
 
 
 def columns(headers: Sequence[str], kind: Kind, chosen: Mapping[str, str]) -> Columns:
@@ -115,7 +114,7 @@ def columns(headers: Sequence[str], kind: Kind, chosen: Mapping[str, str]) -> Co
     Raises `CannotStart` naming the columns found and the fields missing.
     """
     headers = [header.strip() for header in headers]
-    wordings: dict[str, list[str]] = WORDINGS[kind]
+    wordings = _WORDINGS[kind]
     found: dict[str, Column] = {}
     taken: set[int] = set()
     for name, column in chosen.items():
@@ -132,7 +131,7 @@ def columns(headers: Sequence[str], kind: Kind, chosen: Mapping[str, str]) -> Co
         if name in chosen:
             continue
         for word in words:
-            places = [i for i, (text, _) in enumerate(plain) if text == _squeezed(word) and i not in taken]
+            places = [i for i, (text, _) in enumerate(plain) if text == word and i not in taken]
             if len(places) > 1:
                 raise CannotStart(
                     "{n} columns are called {header}; say which is the {field}: --map {field}=#{position}.",
@@ -191,3 +190,9 @@ def _plain(header: str) -> tuple[str, Unit]:
 
 def _squeezed(text: str) -> str:
     return "".join(character for character in folded(text) if character.isalnum())
+
+
+_WORDINGS = {
+    kind: {name: [_squeezed(word) for word in words] for name, words in WORDINGS[kind].items()} for kind in NEEDED
+}
+_WORDS = {kind: frozenset(word for words in fields.values() for word in words) for kind, fields in _WORDINGS.items()}

@@ -23,3 +23,20 @@ class AppraisalUpdated(Event):
     grade: Code | None
     cause: Code
     """Id of the event that changed it."""
+
+
+class ProbationEvaluated(Event):
+    """The probation of an employee was appraised. What follows from it, recruiting decides (step 18)."""
+
+    type: ClassVar[str] = "performance.probation.evaluated.v1"
+    kafka_topic: ClassVar[str] = "performance.appraisals"
+    key: ClassVar[str] = "employee_id"
+
+    appraisal_id: UUID
+    employee_id: UUID
+    cycle: Code
+    dimensions: dict[Code, Score | None]
+    total: Score | None
+    grade: Code | None
+    cause: Code
+    """Id of the event that led to it."""

@@ -23,12 +23,28 @@ class EmployeeStarted(Event):
     team_lead_id: UUID | None
     mentor_id: UUID | None
     date: date
+    application_id: UUID | None = None
+    """The application that led here (step 14); null for those who were here before."""
 
 
 class EmployeeChanged(EmployeeStarted):
     """From `date` on, login, department, role, team, lead or mentor are these."""
 
     type: ClassVar[str] = "recruiting.employee.changed.v1"
+
+
+class EmployeeConfirmed(EmployeeStarted):
+    """From `date` on, the employee is formally employed (step 18)."""
+
+    type: ClassVar[str] = "recruiting.employee.confirmed.v1"
+
+
+class EmployeeGraded(EmployeeStarted):
+    """From `date` on, the employee has this grade (step 20)."""
+
+    type: ClassVar[str] = "recruiting.employee.graded.v1"
+
+    grade: Code
 
 
 class EmployeeLeft(Event):
@@ -40,3 +56,54 @@ class EmployeeLeft(Event):
 
     employee_id: UUID
     date: date
+
+
+class StepTaken(Event):
+    """The common part of all that happens to requisitions and applications.
+
+    `step` is null where it concerns the whole: `outcome` is then `filled`, `withdrawn` and the like. `actor` is the sub of
+    who decided, or the service that did. `reason` is a code.
+    """
+
+    kafka_topic: ClassVar[str] = "recruiting.applications"
+    key: ClassVar[str] = "application_id"
+
+    application_id: UUID
+    requisition_id: UUID
+    step: int | None
+    outcome: Code
+    reason: Code | None = None
+    actor: Code
+
+
+class ApplicationAdvanced(StepTaken):
+    """A step came to an outcome, and the candidate is still in."""
+
+    type: ClassVar[str] = "recruiting.application.advanced.v1"
+
+
+class ApplicationRejected(StepTaken):
+    """We decided against the candidate; after step 14 that ends the employment."""
+
+    type: ClassVar[str] = "recruiting.application.rejected.v1"
+
+
+class ApplicationWithdrawn(StepTaken):
+    """The candidate decided against us: withdrew, declined the offer or let it expire, or left."""
+
+    type: ClassVar[str] = "recruiting.application.withdrawn.v1"
+
+
+class RequisitionAdvanced(Event):
+    """A step of a requisition came to an outcome. `application_id` is always null."""
+
+    type: ClassVar[str] = "recruiting.requisition.advanced.v1"
+    kafka_topic: ClassVar[str] = "recruiting.applications"
+    key: ClassVar[str] = "requisition_id"
+
+    application_id: UUID | None = None
+    requisition_id: UUID
+    step: int | None
+    outcome: Code
+    reason: Code | None = None
+    actor: Code

@@ -1,10 +1,11 @@
 """Events published by the training service."""
 
 from datetime import date
-from typing import ClassVar
+from typing import ClassVar, Literal
 from uuid import UUID
 
 from shared.events import Code, Event
+from shared.numbers import Score
 
 
 class CoachingEvent(Event):
@@ -50,3 +51,29 @@ class CoachingOverdue(CoachingEvent):
     """The due date has passed and the coaching is not completed."""
 
     type: ClassVar[str] = "training.coaching.overdue.v1"
+
+
+class ExaminationResult(Event):
+    """The common part of both results of an examination."""
+
+    kafka_topic: ClassVar[str] = "training.results"
+    key: ClassVar[str] = "employee_id"
+
+    employee_id: UUID
+    course: Code
+    purpose: Literal["pre_job", "culture", "coaching", "plan"]
+    score: Score | None
+    application_id: UUID | None
+    """The application that made them an employee; null for those who were here before."""
+
+
+class ExaminationPassed(ExaminationResult):
+    """The employee reached the passing score."""
+
+    type: ClassVar[str] = "training.examination.passed.v1"
+
+
+class ExaminationFailed(ExaminationResult):
+    """The employee did not."""
+
+    type: ClassVar[str] = "training.examination.failed.v1"
