@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from services.importing.command import calls_command
 from shared.errors import CannotStart
 from shared.i18n import say
-from shared.identity import ROLES, own_key, sign
 from shared.settings import Settings
+from shared.tokens import ROLES, own_key, sign
 
 app = typer.Typer(
     name="headset",

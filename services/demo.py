@@ -18,9 +18,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from services.directory import remembered
 from shared.i18n import say
-from shared.identity import Role, own_key, sign
 from shared.ids import id_for
 from shared.settings import Settings
+from shared.tokens import Role, own_key, sign
 
 SEED = 20_08
 CALLS = 400

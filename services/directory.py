@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from shared.errors import CannotStart
-from shared.identity import own_key
+from shared.tokens import own_key
 
 FORMAT = 1
 """Rises when this directory's layout changes in a way that older releases cannot read."""

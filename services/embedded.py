@@ -17,11 +17,11 @@ from services.directory import prepare
 from shared import logs
 from shared.bus import LocalBus
 from shared.errors import CannotStart
-from shared.identity import own_key
 from shared.migrations import Schema, migrate
 from shared.postgres import EmbeddedPostgres
 from shared.run import Runtime, create_app
 from shared.settings import Settings
+from shared.tokens import own_key
 
 Started = Callable[[str], Awaitable[None]]
 

@@ -87,7 +87,7 @@ def service_router(name: str) -> APIRouter:
     return APIRouter(prefix=f"/{name}", tags=[name], route_class=route_class)
 
 
-def tx_of(request: Request) -> Tx:
+async def tx_of(request: Request) -> Tx:
     tx: Tx = request.state.tx
     return tx
 
@@ -98,11 +98,11 @@ CurrentTx = Annotated[Tx, Depends(tx_of)]
 
 async def _once(tx: Tx, key: str, request: Request, inner: Handler) -> Response:
     principal = principal_of(request).sub
-    digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
+    digest = hashlib.sha256(f"{request.method} {request.scope['path']}?".encode() + request.scope["query_string"])
     for name, value in sorted(request.headers.items()):
         if name == "content-type" or name.startswith("ce-"):  # what an event in binary mode consists of
-            digest.update(f"{name}: {value}\n".encode())
-    digest.update(await request.body())
+            digest.update(f"\n{name}: {value}".encode())
+    digest.update(b"\n" + await request.body())
     who = {"principal": principal, "key": key}
     mine = await tx.scalar(
         text(f"""
@@ -181,7 +181,7 @@ def problem_response(problem: Problem, language: str, path: str) -> Response:
 async def _answer(request: Request, error: Exception) -> Response:
     settings: Settings = request.app.state.settings
     language = preferred(request.headers.get("accept-language"), settings.language)
-    return problem_response(_as_problem(error), language, request.url.path)
+    return problem_response(_as_problem(error), language, request.scope["path"])
 
 
 def _as_problem(error: Exception) -> Problem:

@@ -34,9 +34,10 @@ def started(home: Path, *more: str) -> Process:
     return process
 
 
-def ask(centre: Process, home: Path, role: str, path: str) -> Any:
+def ask(centre: Process, home: Path, role: str, path: str, body: Any = None) -> Any:
     token = run("token", "--as", role, "--data", str(home / "data")).stdout.strip()
-    answer = httpx.get(f"{centre.url}{path}", headers={"Authorization": f"Bearer {token}"})
+    method = "GET" if body is None else "POST"
+    answer = httpx.request(method, f"{centre.url}{path}", json=body, headers={"Authorization": f"Bearer {token}"})
     answer.raise_for_status()
     return answer.json()
 
@@ -71,7 +72,9 @@ def test_a_second_headset_is_told_apart_in_one_line(centre: Process, home: Path)
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_it_ends_with_its_postgres_and_starts_again_with_everything(home: Path, how: int, tmp_path: Path) -> None:
-    centre = started(tmp_path)
+    centre = started(tmp_path, "--no-demo")
+    person = {"agent_id": "kept", "role": "agent"}
+    ask(centre, tmp_path, "hr", "/recruiting/employees", person)
     servers = [p for p in psutil.Process(centre._process.pid).children(recursive=True) if p.name() == "postgres"]
     assert servers
     if how == signal.SIGKILL:
@@ -83,7 +86,7 @@ def test_it_ends_with_its_postgres_and_starts_again_with_everything(home: Path, 
     centre.start()
     with stopped_at_the_end([centre]):
         wait_for("the second welcome", lambda: centre.ready() and centre.said.count("Ctrl-C") == 2)
-        assert len(ask(centre, tmp_path, "manager", "/qa/audits?status=submitted&limit=500")["items"]) == 8
+        assert [p["agent_id"] for p in ask(centre, tmp_path, "hr", "/recruiting/employees")["items"]] == ["kept"]
 
 
 def test_a_seeding_killed_in_the_middle_goes_on_where_it_was(tmp_path: Path) -> None:
