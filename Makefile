@@ -28,8 +28,13 @@ format: environment-dev ## put the code in order
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+GENERATED := schemas flows settings_table catalogue
+
+generate: environment-dev ## rewrite what is generated from code: event schemas, flows, table of settings, catalogues
+	@set -e; for it in $(GENERATED); do $(BIN)/python -m tools.$$it; done
+
 generated: environment-dev
-	@:
+	@set -e; for it in $(GENERATED); do $(BIN)/python -m tools.$$it --check; done
 
 bench: environment-dev ## measure speed, each against its raw limit in the same run
 	$(BIN)/python -m bench

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import gc
 import json
+import logging
 import os
 import platform
 import sys
@@ -20,9 +21,12 @@ from rich.table import Table
 
 from bench.measure import REPETITIONS, Line, Scale
 from bench.place import ROOT, Place
+from bench.audits import effects, submissions
 from bench.consume import calls_beside_millions, calls_from_kafka
 from bench.events import events_over_http
+from bench.memory import memory_at_rest
 from bench.relay import relay_to_kafka
+from shared import logs
 
 RESULTS = ROOT / "bench" / "results"
 
@@ -30,7 +34,10 @@ Row = Callable[[Place, Scale], Awaitable[list[Line]]]
 ROWS: dict[str, Row] = {
     "calls": calls_from_kafka,
     "events": events_over_http,
+    "submissions": submissions,
+    "effects": effects,
     "relay": relay_to_kafka,
+    "memory": memory_at_rest,
     "millions": calls_beside_millions,
 }
 
@@ -97,6 +104,8 @@ def main() -> int:
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"which of {', '.join(ROWS)}; all of them if none is named")
     parser.add_argument("--quick", action="store_true", help="a quarter of the work, rougher numbers")
     given = parser.parse_args()
+    logs.configure("error")
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a topic just made has no leader for a moment
     unknown = sorted(set(given.rows) - set(ROWS))
     if unknown:
         parser.error(f"there is no row {unknown[0]}; the rows are {', '.join(ROWS)}")

@@ -16,7 +16,7 @@ TOPICS = ("contract", "technical_support", "streaming", "payment", "administrati
 ANSWERED = 0.9
 
 
-def calls(number: int, seed: int, now: datetime | None = None) -> Iterator[CallEnded]:
+def calls(number: int, seed: int, now: datetime | None = None, agents: int = AGENTS) -> Iterator[CallEnded]:
     """Calls of the eight hours before `now`; one in ten was answered by nobody. Their ids are random UUIDs."""
     chance = random.Random(seed)
     now = now or datetime.now(UTC)
@@ -27,7 +27,7 @@ def calls(number: int, seed: int, now: datetime | None = None) -> Iterator[CallE
         answered = chance.random() < ANSWERED
         yield CallEnded(
             call_id=id,
-            agent_id=f"agent-{chance.randrange(AGENTS):04}" if answered else None,
+            agent_id=f"agent-{chance.randrange(agents):04}" if answered else None,
             customer_ref=f"c-{chance.randrange(10**8):08}",
             queue=chance.choice(QUEUES),
             topic=chance.choice(TOPICS),

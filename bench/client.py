@@ -19,6 +19,8 @@ from bench.measure import NotMeasured
 
 
 class Answer(NamedTuple):
+    number: int
+    """Of the request."""
     sent: float
     """Unix time, as the other times of a run that come from several processes."""
     at: float
@@ -49,17 +51,16 @@ class _Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._received = b""
-        self._sent = 0.0
-        self._answered: asyncio.Future[Answer] | None = None
+        self._answered: asyncio.Future[int] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
 
-    def ask(self, words: bytes) -> "asyncio.Future[Answer]":
+    def ask(self, words: bytes) -> "asyncio.Future[int]":
+        """The status that comes back."""
         assert self._transport is not None
         self._received = b""
         self._answered = asyncio.get_running_loop().create_future()
-        self._sent = time.time()
         self._transport.write(words)
         return self._answered
 
@@ -70,7 +71,7 @@ class _Connection(asyncio.Protocol):
             return
         _, named, rest = head.lower().partition(b"\r\ncontent-length:")
         if named and len(body) >= int(rest.split(b"\r\n", 1)[0]):
-            self._answered.set_result(Answer(self._sent, time.time(), int(head[9:12])))
+            self._answered.set_result(int(head[9:12]))
             self._answered = None
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -83,7 +84,7 @@ class _Connection(asyncio.Protocol):
 
 
 async def send(job: Job) -> list[Answer]:
-    """The answers to all requests, as they came."""
+    """The answers to all requests, in the order of the requests."""
     loop = asyncio.get_running_loop()
     connections = [
         (await loop.create_connection(_Connection, "127.0.0.1", job.port))[1] for _ in range(job.connections)
@@ -96,14 +97,16 @@ async def send(job: Job) -> list[Answer]:
         for number, words in waiting:
             if job.rate:
                 await asyncio.sleep(began + number / job.rate - loop.time())
-            answers.append(await connection.ask(words))
+            sent = time.time()
+            status = await connection.ask(words)
+            answers.append(Answer(number, sent, time.time(), status))
 
     try:
         await asyncio.gather(*map(work, connections))
     finally:
         for connection in connections:
             connection.close()
-    return answers
+    return sorted(answers)
 
 
 async def send_from_outside(job: Job) -> list[Answer]:
@@ -131,5 +134,11 @@ def rate_of(answers: Sequence[Answer]) -> float:
     return len(answers) / (max(a.at for a in answers) - min(a.sent for a in answers))
 
 
-if __name__ == "__main__":
+def main() -> None:
     sys.stdout.buffer.write(pickle.dumps(uvloop.run(send(pickle.load(sys.stdin.buffer)))))
+
+
+if __name__ == "__main__":
+    from bench import client  # by its name, so that both processes mean the same classes
+
+    client.main()

@@ -11,19 +11,16 @@ from itertools import count
 from statistics import mean
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 
 from bench.calls import letters, put_into_kafka
 from bench.fill import fill
 from bench.measure import Line, Scale, in_turns
-from bench.place import Commits, Place, Process, commits, until
+from bench.place import Commits, Place, Process, commits, skip_backlog, until
 from services.performance.repository.facts import CALLS
 from services.qa.tables import recordings
-from shared.contracts.telephony import CallEnded
 from shared.kafka import create_topics
-from shared.settings import Settings
 
 FACTS: dict[str, Table] = {"qa": recordings, "performance": CALLS.facts}
 _seeds = count(1)
@@ -96,7 +93,7 @@ async def calls_beside_millions(place: Place, scale: Scale) -> list[Line]:
 async def worked(place: Place, service: str, url: str, number: int) -> Commits:
     """What `headset work` makes of so many new calls that wait in Kafka."""
     settings = await place.settings(url)
-    await skip_what_is_there(settings, service)
+    await skip_backlog(settings, service)
     await put_into_kafka(settings, letters(number, next(_seeds)))
     await place.checkpoint()
     async with place.connection(url) as connection:
@@ -129,20 +126,6 @@ async def _until_handled(connection: Any, service: str, since: datetime, number:
         return bool(await connection.fetchval(query, since) >= number)
 
     await until(all_there, 120, process, every=0.25)
-
-
-async def skip_what_is_there(settings: Settings, service: str) -> None:
-    """Have the service's consumer begin behind the calls that are in Kafka already."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka, group_id=f"headset.{service}", enable_auto_commit=False
-    )
-    await consumer.start()
-    try:
-        partitions = [TopicPartition(CallEnded.kafka_topic, n) for n in range(settings.topic_partitions)]
-        consumer.assign(partitions)
-        await consumer.commit(await consumer.end_offsets(partitions))
-    finally:
-        await consumer.stop()
 
 
 Batch = list[tuple[str, list[list[Any]]]]

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.measure import NotMeasured
 from services.all import SERVICES
@@ -128,8 +129,9 @@ class Place:
         # Port 9 discards: nothing answers there.
         return Settings(database_url=url, jwt_key=KEY, kafka=await self.kafka() if kafka else "127.0.0.1:9")
 
-    def token(self, *roles: Role) -> str:
-        return sign(Settings(jwt_key=KEY), f"bench-{roles[0]}", *roles, valid=timedelta(days=1))
+    @staticmethod
+    def token(role: Role, sub: str = "bench") -> str:
+        return sign(Settings(jwt_key=KEY), sub, role, valid=timedelta(days=1))
 
     @asynccontextmanager
     async def headset(self, *words: str, url: str, kafka: bool = True) -> AsyncIterator[Process]:
@@ -207,6 +209,20 @@ async def until(
         if time.monotonic() > deadline:
             raise NotMeasured(f"waited {seconds:.0f} s in vain" + (f": {process.last_words()}" if process else ""))
         await asyncio.sleep(every)
+
+
+async def skip_backlog(settings: Settings, service: str) -> None:
+    """Have the service's consumer begin behind what is in Kafka already."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka, group_id=f"headset.{service}", enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(topic, n) for topic in TOPICS for n in range(settings.topic_partitions)]
+        consumer.assign(partitions)
+        await consumer.commit(await consumer.end_offsets(partitions))
+    finally:
+        await consumer.stop()
 
 
 @dataclass(slots=True)

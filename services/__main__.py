@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from services.importing.command import calls_command
+from services.importing.command import calls_command, employees_command
 from shared.errors import CannotStart
 from shared.i18n import say
 from shared.settings import Settings
@@ -78,6 +78,7 @@ def work(service: ServiceName, host: Host = None, port: Port = None) -> None:
 def _run_one(name: str, host: str | None, port: int | None, *, api: bool) -> None:
     from services.all import named
     from services.embedded import bound, leaving_on_sigterm
+    from services.embedded import run as run_loop
     from services.embedded import serve as answer
     from shared import logs
     from shared.kafka import KafkaBus
@@ -92,7 +93,7 @@ def _run_one(name: str, host: str | None, port: int | None, *, api: bool) -> Non
         return await answer(runtime, listener, api=api)
 
     with leaving_on_sigterm(), bound(settings.host, settings.port) as listener:
-        raise typer.Exit(asyncio.run(run()))
+        raise typer.Exit(run_loop(run()))
 
 
 @app.command()
@@ -164,6 +165,7 @@ def token(
 
 
 imports.command("calls")(calls_command)
+imports.command("employees")(employees_command)
 
 
 @app.command()
@@ -177,15 +179,13 @@ def flows() -> None:
 def main() -> None:
     """Entry point: an expected failure is one line and exit code 1."""
     try:
-        app(standalone_mode=False)
+        sys.exit(app(standalone_mode=False) or 0)
     except CannotStart as error:
         language = "en"
         with contextlib.suppress(ValidationError):
             language = Settings().language
         typer.echo(f"headset: {say(language, error.reason, **error.values)}", err=True)
         sys.exit(1)
-    except typer.Exit as end:
-        sys.exit(end.exit_code)
     except typer.Abort:
         sys.exit(130)
     except Exception as error:

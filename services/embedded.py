@@ -6,7 +6,7 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from ipaddress import ip_address
 from typing import Any
 
@@ -81,6 +81,12 @@ def leaving_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def run(main: Coroutine[Any, Any, int]) -> int:
+    """As `asyncio.run`, on uvloop where there is one: it answers twice as many requests a second."""
+    with asyncio.Runner(loop_factory=uvicorn.Config("", loop="auto").get_loop_factory()) as runner:
+        return runner.run(main)
+
+
 def up(settings: Settings, started: Started) -> int:
     """Run everything until a signal comes; the exit code. `started` is awaited with the address once it answers."""
     with leaving_on_sigterm(), prepare(settings.data) as log:
@@ -88,7 +94,7 @@ def up(settings: Settings, started: Started) -> int:
         try:
             listener = listen(settings.host, settings.port)
             with listener, database(settings) as url:
-                return asyncio.run(_serve_all(_embedded(settings, url), listener, started))
+                return run(_serve_all(_embedded(settings, url), listener, started))
         except KeyboardInterrupt:
             return 0
 

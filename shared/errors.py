@@ -97,6 +97,14 @@ class Unavailable(Problem):
     title = "Temporarily unavailable"
 
 
+class Fault(Problem):
+    """A bug of ours. Nobody raises it; it is what every other exception is answered as."""
+
+    status = 500
+    type = "/problems/internal"
+    title = "Internal error"
+
+
 class CannotStart(Exception):
     """Why a command cannot run, in one line that says what to do."""
 

@@ -28,6 +28,7 @@ from shared.db import Database, Tx
 from shared.delivery import is_outage
 from shared.errors import (
     BadRequest,
+    Fault,
     FieldError,
     IllegalState,
     Invalid,
@@ -211,7 +212,7 @@ def _as_problem(error: Exception) -> Problem:
                 log.warning("made_twice_at_once", exc_info=error)
                 return IllegalState("The same was made by another request at the same moment; read it and try again.")
     log.error("request_failed", exc_info=error)
-    return _Fault("This is a fault of ours; nothing was changed. It has been logged.")
+    return Fault("This is a fault of ours; nothing was changed. It has been logged.")
 
 
 class _Plain(Problem):
@@ -224,12 +225,6 @@ class _Plain(Problem):
         self.status = error.status_code  # type: ignore[misc]
         self.title = HTTPStatus(error.status_code).phrase  # type: ignore[misc]
         self.headers = error.headers or {}
-
-
-class _Fault(Problem):
-    status = 500
-    type = "/problems/internal"
-    title = "Internal error"
 
 
 def add_problem_handlers(app: FastAPI) -> None:

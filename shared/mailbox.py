@@ -226,7 +226,7 @@ async def keep_partitions(connection: AsyncConnection, schema: str, today: date,
         text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"{schema}.inbox"}
     )
     # Whoever waits for a table makes all others wait behind; better give up and come again in an hour.
-    await connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+    await connection.execute(text("SET LOCAL lock_timeout = '2s'"))
     found = await connection.execute(
         text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = CAST(:inbox AS regclass)"),
         {"inbox": f"{schema}.inbox"},

@@ -18,6 +18,8 @@ from shared.errors import CannotStart
 
 OLDEST_SERVER = 180000
 """PostgreSQL 18: bulk upserts rest on `RETURNING old.*` (docs/decisions/0004)."""
+PATIENCE = "5s"
+"""How long a migration waits for a lock; meanwhile all others wait behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ async def migrate(schema: Schema) -> str:
             await connection.execute(
                 text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"{schema.name}.migrations"}
             )
-            await connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+            await connection.execute(text(f"SET LOCAL lock_timeout = '{PATIENCE}'"))
             if await _revision(connection, schema.name) == newest(schema):
                 return newest(schema)
             if not await connection.scalar(text("SELECT to_regnamespace(:name) IS NOT NULL"), {"name": schema.name}):

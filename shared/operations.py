@@ -116,7 +116,7 @@ class _ReplayRoute(TransactionalRoute):
     """In one transaction of the service whose dead letter this is."""
 
     async def database(self, request: Request) -> Database:
-        allowed()(request)
+        await allowed()(request)
         databases: dict[str, Database] = request.app.state.databases
         try:
             id = UUID(request.path_params["id"])

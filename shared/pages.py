@@ -6,7 +6,6 @@ By key, never by offset: a page starts behind the last row of the one before it.
 import base64
 import json
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
@@ -60,9 +59,7 @@ def cursor_of(values: Sequence[Any]) -> str:
     return base64.urlsafe_b64encode(to_json(list(values))).decode().rstrip("=")
 
 
-@cache
-def _reader(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)  # making one takes longer than reading the page
+_readers: dict[type[Any], TypeAdapter[Any]] = {}  # making one takes longer than reading the page
 
 
 def values_of(cursor: str, keys: Sequence[ColumnElement[Any]]) -> tuple[Any, ...]:
@@ -70,6 +67,8 @@ def values_of(cursor: str, keys: Sequence[ColumnElement[Any]]) -> tuple[Any, ...
         texts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if not isinstance(texts, list) or len(texts) != len(keys):
             raise ValueError(cursor)
-        return tuple(_reader(key.type.python_type).validate_python(text) for text, key in zip(texts, keys, strict=True))
+        kinds = [key.type.python_type for key in keys]
+        readers = [_readers.get(kind) or _readers.setdefault(kind, TypeAdapter(kind)) for kind in kinds]
+        return tuple(reader.validate_python(text) for reader, text in zip(readers, texts, strict=True))
     except (ValueError, RecursionError) as error:
         raise BadRequest("The cursor is not one that this list gave; start without a cursor.") from error

@@ -125,6 +125,8 @@ class Relay:
         ids = [row["id"] for row in rows]
         await self._connection.execute(f"DELETE FROM {self._db.name}.outbox WHERE id = ANY($1::bigint[])", ids)
         metrics.EVENTS_PUBLISHED.labels(self._db.name).inc(len(rows))
+        if len(rows) < BATCH:
+            metrics.OUTBOX_ROWS.labels(self._db.name).set(0)
         return len(rows)
 
     async def _is_leader(self) -> bool:

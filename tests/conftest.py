@@ -7,12 +7,19 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import asyncpg
 import pytest
+import structlog
 
 from services.all import SERVICES
 from shared.migrations import Schema, migrate
 from shared.postgres import EmbeddedPostgres, binaries
 from tests.world import World
 from tools.kafka.broker import Broker, NoKafka, bootstrap_servers
+
+# Logs go where pytest collects them, and tracebacks stay short: drawn with all variables they take seconds each.
+structlog.configure(
+    processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+)
 
 FreshDatabase = Callable[[str], str]
 

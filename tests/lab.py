@@ -175,7 +175,9 @@ def service(name: str, faults: Faults, *, emits: bool = True) -> Service:
         return ThingOut(**row)
 
     @router.put("/things/{id}")
-    async def change(id: str, thing: ThingIn, tx: CurrentTx, request: Request, response: Response, _: Anyone) -> ThingOut:
+    async def change(
+        id: str, thing: ThingIn, tx: CurrentTx, request: Request, response: Response, _: Anyone
+    ) -> ThingOut:
         row = await tx.first(select(things).where(things.c.id == id).with_for_update())
         if row is None:
             raise NotFound("There is no thing {id}.", id=id)
@@ -200,9 +202,7 @@ class Lab(World):
     def __init__(self, url: str, **settings: Any) -> None:
         self.faults = Faults()
         self.mirrored = Faults()
-        super().__init__(
-            url, [service("lab", self.faults), service("mirror", self.mirrored, emits=False)], **settings
-        )
+        super().__init__(url, [service("lab", self.faults), service("mirror", self.mirrored, emits=False)], **settings)
         self.url = url
 
     @property

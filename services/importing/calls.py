@@ -5,11 +5,12 @@ each agent's first call is known, and calls of agents nobody knows wait anyway.
 """
 
 import hashlib
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,6 +25,8 @@ from services.importing.values import Rejected
 from shared.errors import CannotStart
 from shared.i18n import say
 from shared.settings import Settings
+
+Send = Callable[[Sequence[bytes]], None]
 
 _LISTED = 20
 """Agents named in the summary."""
@@ -114,28 +117,37 @@ def _some(names: Sequence[str]) -> str:
 
 def import_calls(
     file: Path, *, settings: Settings, options: Options = AS_FOUND, url: str | None = None, token: str | None = None,
-    name: str = "calls", create_employees: bool = False, team: str | None = None, dry_run: bool = False,
+    name: str = "calls", create_employees: bool = False, team: str | None = None, corrected: bool = False,
+    dry_run: bool = False,
 ) -> Summary:  # fmt: skip
     """Send a call log to the Headset at `url` (the address in the settings, unless given).
 
     Rows that cannot be taken go to a file beside it. The events' source is `import/<name>`. Employees that are made get
-    the role agent in customer service, and this team. Raises `CannotStart` when the file cannot be read, when nothing
-    in it can be sent, or when Headset does not take it; what was sent until then stays, and sending it again changes
-    nothing.
+    the role agent in customer service, and this team. Of two reports of a call the newer wins, and events are of the
+    time of the call; `corrected` makes them of now, so that they replace what an earlier file said. Raises
+    `CannotStart` when the file cannot be read, when nothing in it can be sent, or when Headset does not take it; what
+    was sent until then stays, and sending it again changes nothing.
     """
+    if not re.fullmatch(r"[\w.-]{1,100}", name):
+        raise CannotStart("A source is named by letters, digits, dots and dashes, not {name}.", name=repr(name))
     url = address(url, settings)
+    time = datetime.now(UTC) if corrected else None
     source = open_source(file, "calls", DATED, options, settings)
     summary = Summary(source, url, dry=dry_run)
     with Rejects(source.rejects, source.table.headers, settings.language) as rejects:
+
+        def read(send: Send) -> None:
+            _read(summary, rejects, settings.language, lambda call: call.letters(f"import/{name}", time), send)
+
         if dry_run:
-            _read(summary, rejects, settings, name, lambda letters: None)
+            read(lambda letters: None)
         else:
             with Server(url, credentials(settings, url, token), settings.language) as server:
                 directory = Directory(server)
                 server.check()
                 if create_employees:
                     directory.check()
-                _send(summary, rejects, settings, name, server)
+                _send(server, read, settings.language)
                 _look_up(summary, directory, settings, create=create_employees, team=team)
                 if not server.settled():
                     summary.trouble.append(say(settings.language, "Some of it is still on its way to the services."))
@@ -147,25 +159,25 @@ def import_calls(
     return summary
 
 
-def _send(summary: Summary, rejects: Rejects, settings: Settings, name: str, server: Server) -> None:
+def _send(server: Server, read: Callable[[Send], None], language: str) -> None:
     sender = Sender(server)
     try:
         with sender:
-            _read(summary, rejects, settings, name, sender.add)
+            read(sender.add)
     except CannotStart as error:
         if not sender.sent:
             raise
         raise CannotStart(
             "{reason} {n} events had been taken. Run the same command again: nothing counts twice.",
-            reason=say(settings.language, error.reason, **error.values), n=sender.sent,
+            reason=say(language, error.reason, **error.values), n=sender.sent,
         ) from error  # fmt: skip
 
 
 def _read(
-    summary: Summary, rejects: Rejects, settings: Settings, name: str, send: Callable[[Sequence[bytes]], None]
+    summary: Summary, rejects: Rejects, language: str, sealed: Callable[[Call], Sequence[bytes]], send: Send
 ) -> None:
     """Read every row, and send what it says or keep why not."""
-    source, language = summary.source, settings.language
+    source = summary.source
     reader = CallReader(source.columns, source.calendar, source.yes_or_no)
     bar = Bar(say(language, "Calls"), source.table.size, language)
     with bar, _Earlier() as earlier:
@@ -175,7 +187,7 @@ def _read(
                 if row.wrong:
                     raise row.wrong
                 call = reader.read(row.cells)
-                letters = call.letters(f"import/{name}")
+                letters = sealed(call)
                 if earlier.said_the_same(call, letters, row.line):
                     summary.repeated += 1
                     continue
@@ -201,14 +213,13 @@ def _look_up(summary: Summary, directory: Directory, settings: Settings, *, crea
                     summary.unknown.append(login)
                     continue
                 day = summary.agents[login].first.astimezone(settings.zone).date()
+                employee = {
+                    "id": str(employee_id(login)), "agent_id": login, "department": "customer_service",
+                    "role": "agent", "team": team, "date": day.isoformat(),
+                }  # fmt: skip
                 try:
-                    directory.enter(
-                        {
-                            "id": str(employee_id(login)), "agent_id": login, "department": "customer_service",
-                            "role": "agent", "team": team, "date": day.isoformat(),
-                        }
-                    )  # fmt: skip
-                    summary.made.append(login)
+                    if directory.enter(employee):
+                        summary.made.append(login)
                 except Refused as error:
                     summary.unknown.append(login)
                     summary.trouble.append(f"{login}: {say(language, error.reason, **error.values)}")
@@ -245,7 +256,13 @@ class _Earlier:
         """
         key = (call.call_id, call.agent_id or "")
         digest = hashlib.blake2b(b"".join(letters), digest_size=8).digest()
-        new = self._db.execute("INSERT INTO calls VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", (*key, digest, line))
+        try:
+            new = self._db.execute("INSERT INTO calls VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", (*key, digest, line))
+        except sqlite3.Error as error:
+            raise CannotStart(
+                "No room for temporary files ({reason}); free the disk or name another directory by TMPDIR.",
+                reason=error,
+            ) from error
         if new.rowcount:
             return False
         first = self._db.execute("SELECT digest, line FROM calls WHERE call_id = ? AND agent_id = ?", key).fetchone()

@@ -1,20 +1,19 @@
 """How is an import started? The commands `headset import calls` and `headset import employees`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
-from services.importing.calls import import_calls
-from services.importing.employees import import_employees
-from services.importing.reading import Options
 from shared.errors import CannotStart
+from shared.i18n import say
 from shared.settings import Settings
 
 File = Annotated[Path, typer.Argument(help="The CSV file.", show_default=False)]
-Url = Annotated[str | None, typer.Option(envvar="HEADSET_URL", help="Where Headset answers (http://127.0.0.1:8000).")]
+Url = Annotated[str | None, typer.Option(help="Where Headset answers (http://127.0.0.1:8000).")]
 Token = Annotated[
     str | None, typer.Option(envvar="HEADSET_TOKEN", help="A token; by default one is signed with this machine's key.")
 ]
@@ -30,6 +29,7 @@ Timezone = Annotated[str | None, typer.Option("--timezone", help="Zone of the fi
 RejectsFile = Annotated[Path | None, typer.Option("--rejects", help="Where rejected rows go (FILE.rejects.csv).")]
 Data = Annotated[Path | None, typer.Option("--data", help="Directory of the embedded mode (.headset).")]
 CreateEmployees = Annotated[bool, typer.Option(help="Make employees of agents nobody knows.")]
+Corrected = Annotated[bool, typer.Option("--corrected", help="What earlier files said of these calls was wrong.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and check everything, send nothing.")]
 
 
@@ -40,20 +40,24 @@ def calls_command(
     name: Annotated[str, typer.Option(help="Name of the source: events come from import/NAME.")] = "calls",
     map: Map = None, mapping: Mapping = None, encoding: Encoding = None, delimiter: Delimiter = None,
     headers: Headers = True, date_format: DateFormat = None, timezone: Timezone = None, rejects: RejectsFile = None,
-    dry_run: DryRun = False, url: Url = None, token: Token = None, data: Data = None,
+    corrected: Corrected = False, dry_run: DryRun = False, url: Url = None, token: Token = None, data: Data = None,
 ) -> None:  # fmt: skip
     """Bring in a call log: calls, what became of them, and how customers rated them.
 
     Each row becomes up to three events. Rows that cannot be taken go to FILE.rejects.csv with line and reason. The same
     file again changes nothing.
     """
+    from services.importing.calls import import_calls
+    from services.importing.reading import Options
+
     settings = _settings(data)
     options = Options(map or (), mapping, encoding, delimiter, headers, date_format, timezone, rejects)
-    summary = import_calls(
-        file, settings=settings, options=options, url=url, token=token, name=name,
-        create_employees=create_employees, team=team, dry_run=dry_run,
-    )  # fmt: skip
-    _print(summary.lines(settings))
+    with _stoppable(settings):
+        summary = import_calls(
+            file, settings=settings, options=options, url=url, token=token, name=name,
+            create_employees=create_employees, team=team, corrected=corrected, dry_run=dry_run,
+        )  # fmt: skip
+        typer.echo("\n".join(summary.lines(settings)))
 
 
 def employees_command(
@@ -66,10 +70,14 @@ def employees_command(
     Whoever is there already is changed where the file says otherwise. Rows that cannot be taken go to FILE.rejects.csv
     with line and reason. The same file again changes nothing.
     """
+    from services.importing.employees import import_employees
+    from services.importing.reading import Options
+
     settings = _settings(data)
     options = Options(map or (), mapping, encoding, delimiter, headers, date_format, None, rejects)
-    summary = import_employees(file, settings=settings, options=options, url=url, token=token, dry_run=dry_run)
-    _print(summary.lines(settings))
+    with _stoppable(settings):
+        summary = import_employees(file, settings=settings, options=options, url=url, token=token, dry_run=dry_run)
+        typer.echo("\n".join(summary.lines(settings)))
 
 
 def _settings(data: Path | None) -> Settings:
@@ -83,6 +91,12 @@ def _settings(data: Path | None) -> Settings:
         ) from error  # fmt: skip
 
 
-def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        typer.echo(line)
+@contextmanager
+def _stoppable(settings: Settings) -> Iterator[None]:
+    """Ctrl-C ends the block with a word about what that means."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        said = say(settings.language, "Stopped. What was sent stays. Run the same command again: nothing counts twice.")
+        typer.echo(said, err=True)
+        raise typer.Abort from None

@@ -3,7 +3,7 @@
 import codecs
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from shared.errors import CannotStart
@@ -74,25 +74,36 @@ def _encoding_of(file: io.BufferedReader, path: Path) -> str:
 
 def _most_likely(stretches: Sequence[bytes]) -> str | None:
     """Tell apart UTF-8 with damage, Chinese and Western by stretches of bytes beyond ASCII; None when in doubt."""
-
-    def share(test: Callable[[bytes], bool]) -> float:
-        return sum(map(test, stretches)) / len(stretches)
-
-    def is_text(encoding: str, good: Callable[[str], bool] = lambda _: True) -> Callable[[bytes], bool]:
-        def test(stretch: bytes) -> bool:
-            try:
-                return good(stretch.decode(encoding))
-            except UnicodeDecodeError:
-                return False
-
-        return test
-
-    if share(is_text("utf-8")) >= 0.9 and len(stretches) >= 10:
+    as_utf8 = sum(_decodes(stretch, "utf-8") for stretch in stretches) / len(stretches)
+    if as_utf8 >= 0.9 and len(stretches) >= 10:
         return "utf-8-sig"
-    chinese = share(is_text("gb2312"))
-    western = share(lambda stretch: len(stretch) == 1 and is_text("cp1252", str.isalpha)(stretch))
-    if chinese >= 0.9 and western < 0.1 and any(len(stretch) >= 4 for stretch in stretches):
+    chinese = [stretch for stretch in stretches if _decodes(stretch, "gb2312")]
+    as_chinese = len(chinese) / len(stretches)
+    as_western = sum(_are_western_letters(stretch) for stretch in stretches) / len(stretches)
+    if as_chinese >= 0.9 and as_western < 0.5 and _is_common_chinese(b"".join(chinese)):
         return "gb18030"
-    if western >= 0.9 and chinese < 0.1:
+    if as_western >= 0.9 and as_chinese < 0.1:
         return "cp1252"
     return None
+
+
+def _decodes(stretch: bytes, encoding: str) -> bool:
+    try:
+        return bool(stretch.decode(encoding))
+    except UnicodeDecodeError:
+        return False
+
+
+def _are_western_letters(stretch: bytes) -> bool:
+    return len(stretch) <= 2 and _decodes(stretch, "cp1252") and stretch.decode("cp1252").isalpha()
+
+
+def _is_common_chinese(text: bytes) -> bool:
+    """Whether most of this is common Chinese, as GB 2312 orders its characters.
+
+    Words of Cyrillic and Greek would be rare characters, Japanese has kana, Korean only the first third of the common.
+    """
+    firsts = [first for first in text[::2] if first not in (0xA1, 0xA3)]  # punctuation and full-width letters
+    common = sum(0xB0 <= first <= 0xD7 for first in firsts)
+    later = sum(0xC9 <= first <= 0xD7 for first in firsts)
+    return common >= 0.8 * len(firsts) and later >= 0.1 * len(firsts) and not {0xA4, 0xA5} & set(firsts)

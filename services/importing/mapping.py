@@ -8,7 +8,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -62,9 +62,8 @@ class Column:
 class Columns:
     """The columns of a file, by field."""
 
-    headers: Sequence[str]
     by_field: Mapping[str, Column]
-    unused: Sequence[str] = field(default=())
+    unused: Sequence[str] = ()
 
 
 def read_mapping_file(path: Path) -> MappingFile:
@@ -149,7 +148,7 @@ def columns(headers: Sequence[str], kind: Kind, chosen: Mapping[str, str]) -> Co
             missing=", ".join("/".join(group) for group in missing),
             columns=", ".join(header or "''" for header in headers),
         )  # fmt: skip
-    return Columns(headers, found, [header for i, header in enumerate(headers) if i not in taken and header])
+    return Columns(found, [header for i, header in enumerate(headers) if i not in taken and header])
 
 
 def _position(headers: Sequence[str], column: str) -> int:

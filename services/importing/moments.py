@@ -53,7 +53,7 @@ def is_time_of_day(text: str) -> bool:
 
 def date_in(text: str) -> str:
     """The part of the text that is the date, without the time of day."""
-    parts = _DATE_AND_TIME.fullmatch(text) if len(text) > 10 else None
+    parts = _DATE_AND_TIME.fullmatch(text) if 10 < len(text) < 100 else None
     return parts[1].rstrip(",") if parts else text
 
 

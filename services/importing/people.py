@@ -1,6 +1,6 @@
 """Whom does Headset know? Employees as recruiting has them, by login, and new ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -54,7 +54,3 @@ class Directory:
         answer = self._server.ask("PATCH", f"{self.PATH}/{id}", json=fields, refusals=(409, 422))
         if answer.is_error:
             raise Refused("{reason}", reason=refusal(answer))
-
-    def unknown(self, logins: Sequence[str]) -> list[str]:
-        """Those of the logins that nobody has or had, in this order."""
-        return [login for login in logins if self.holder(login) is None]

@@ -92,7 +92,7 @@ def _dates(table: Table, columns: Columns, dated: Sequence[str]) -> Iterator[str
     for row in table.rows():
         if row.wrong is None:
             for place in places:
-                yield date_in(cleaned(row.cells[place]))
+                yield date_in(cleaned(row.cells[place])[:100])
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -42,10 +42,7 @@ class Rejects:
                 )
             self._file = self._part.open("w", encoding="utf-8-sig", errors="replace", newline="")
         except OSError as error:
-            raise CannotStart(
-                "Cannot write {file}: {reason}. Name another place for rejected rows with --rejects.",
-                file=self.path, reason=error.strerror or error,
-            ) from error  # fmt: skip
+            raise self._trouble(error) from error
         self._writer = csv.writer(self._file)
         self._writer.writerow([*self.HEAD, *map(_defused, self._headers)])
         return self
@@ -57,18 +54,30 @@ class Rejects:
         self.count += 1
         if self.count <= _EXAMPLES:
             self.examples.append(say(self._language, "line {line}: {reason}", line=row.line, reason=reason))
-        self._writer.writerow([row.line, *map(_defused, (reason, *row.cells))])
+        try:
+            self._writer.writerow([row.line, *map(_defused, (reason, *row.cells))])
+        except OSError as error:
+            raise self._trouble(error) from error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-        if kind is None and self.count:
-            self._part.replace(self.path)
-            return
-        self._part.unlink(missing_ok=True)
-        if kind is None:
-            self.path.unlink(missing_ok=True)
+        try:
+            self._file.close()
+            if kind is None and self.count:
+                self._part.replace(self.path)
+            elif kind is None:
+                self.path.unlink(missing_ok=True)
+        except OSError as trouble:
+            raise self._trouble(trouble) from trouble
+        finally:
+            self._part.unlink(missing_ok=True)
+
+    def _trouble(self, error: OSError) -> CannotStart:
+        return CannotStart(
+            "Cannot write {file}: {reason}. Name another place for rejected rows with --rejects.",
+            file=self.path, reason=error.strerror or error,
+        )  # fmt: skip
 
     def _ours(self) -> bool:
         with self.path.open("rb") as file:

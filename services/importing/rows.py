@@ -27,6 +27,8 @@ E = TypeVar("E", bound=Event)
 _UNKEPT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 """What contracts refuse: control characters, and bytes that are no text in the encoding of the file."""
 
+LONGEST = 128
+"""Characters of a cell that is more than text."""
 DATED = ("date", "time", "started_at", "answered_at", "ended_at", "opened_at", "closed_at", "rated_at")
 """Fields whose cells may hold a date."""
 
@@ -40,13 +42,13 @@ class Call:
     at: datetime
     events: Sequence[Event]
 
-    def letters(self, source: str) -> list[bytes]:
-        """The events as CloudEvents in the structured mode.
+    def letters(self, source: str, time: datetime | None = None) -> list[bytes]:
+        """The events as CloudEvents in the structured mode, of the time of the call unless told.
 
         The identifier follows from the content, so that reading the row again gives the same letters. Fields that say
         nothing are left out: a contract that gains one does not change it.
         """
-        envelope = f'"source":{json.dumps(source)},"time":"{self.at.isoformat()}"'
+        envelope = f'"source":{json.dumps(source)},"time":"{(time or self.at).isoformat()}"'
         letters = []
         for event in self.events:
             data = event.model_dump_json(exclude_defaults=True)
@@ -163,7 +165,7 @@ class Cells:
         if missing(text):
             return None
         try:
-            return reader(text)
+            return reader(self._checked(field, text, LONGEST))
         except Rejected as error:
             error.column = column.header
             raise
@@ -172,7 +174,7 @@ class Cells:
         column = self._columns.get(field)
         return None if column is None else self.read(field, lambda text: seconds(text, column.unit))
 
-    def text(self, field: str, most: int = 128) -> str | None:
+    def text(self, field: str, most: int = LONGEST) -> str | None:
         """An identifier, as it came."""
         column = self._columns.get(field)
         text = None if column is None else text_or_none(cleaned(self._cells[column.index]))

@@ -18,8 +18,8 @@ from pydantic import SecretStr
 
 from shared.errors import CannotStart
 from shared.i18n import say
-from shared.identity import own_key, sign
 from shared.settings import Settings
+from shared.tokens import own_key, sign
 
 MOST_EVENTS = 1000
 MOST_BYTES = 1_000_000
@@ -37,6 +37,9 @@ def credentials(settings: Settings, url: str, token: str | None) -> str:
     The key in the data directory is for this machine only, and so are tokens signed with it. Raises `CannotStart` when
     there is no token and no key.
     """
+    token = (token or "").strip()
+    if not (token.isascii() and token.isprintable()):
+        raise CannotStart("The token has characters that no token has; get one with 'headset token --as service'.")
     if token:
         return token
     if settings.jwt_key is None and _is_loopback(url) and (settings.data / "signing.key").exists():
@@ -138,7 +141,10 @@ class Server:
         """
         carried, since, quiet = -1.0, monotonic(), 0
         while quiet < 3:  # the relay may not have looked yet
-            metrics = self.ask("GET", "/metrics", refusals=(401, 403, 404)).text
+            try:
+                metrics = self.ask("GET", "/metrics", refusals=(401, 403, 404)).text
+            except CannotStart:
+                return False
             quiet = 0 if any(map(float, _WAITING.findall(metrics))) else quiet + 1
             if (so_far := sum(map(float, _PUBLISHED.findall(metrics)))) != carried:
                 carried, since = so_far, monotonic()
@@ -208,7 +214,7 @@ def _unexpected(url: str, method: str, path: str, answer: httpx.Response) -> Can
                 "(headset token --as service), given with --token or HEADSET_TOKEN.",
                 reason=refusal(answer),
             )
-        case 404 if path != "/events":
+        case 404:
             return CannotStart("{url} does not serve {path}; name an address that does with --url.", url=url, path=path)
     if "problem+json" not in answer.headers.get("content-type", ""):
         return CannotStart("{url} answers {status}; is that Headset?", url=url, status=answer.status_code)

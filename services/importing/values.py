@@ -1,13 +1,11 @@
 """What does the text of one cell say? Numbers, durations, yes or no.
 
-A cell that cannot be understood raises `Rejected`; cells that say nothing are for the caller to see first (`missing`,
-`text_or_none`). Nothing is guessed: `1,234` may be a
-thousand or a fraction, so it is refused.
+A cell that cannot be understood raises `Rejected`; that it says nothing at all is for the caller to see first
+(`missing`, `text_or_none`). Nothing is guessed: `1,234` may be a thousand or a fraction, so it is refused.
 """
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +24,7 @@ _LONGEST = 40
 _MOST_SECONDS = 1_000_000
 """What the contracts take."""
 
+_PLAIN_WIDTH = {0x3000: " ", **{code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}}
 _PLAIN = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
 _WITH_COMMA = re.compile(r"[+-]?(\d+),(\d+)", re.ASCII)
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):([0-5]\d)(?:[.,](\d{1,9}))?", re.ASCII)
@@ -66,8 +65,8 @@ def shown(text: str) -> str:
 
 
 def plain_width(text: str) -> str:
-    """The text with full-width digits and letters made plain."""
-    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+    """The text with the full-width digits, letters and signs of Chinese typing made plain."""
+    return text if text.isascii() else text.translate(_PLAIN_WIDTH)
 
 
 def cleaned(cell: str) -> str:
@@ -81,8 +80,8 @@ def cleaned(cell: str) -> str:
 
 
 def text_or_none(text: str) -> str | None:
-    """An identifier or a code, as it came."""
-    return None if text.lower() in _MISSING_TEXT else text
+    """An identifier or a code, as it came; case matters here, for Nan is a name and NaN is none."""
+    return None if text in _MISSING_TEXT else text
 
 
 def missing(text: str) -> bool:

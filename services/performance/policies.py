@@ -1,14 +1,24 @@
 """When something happens elsewhere, what does performance do?"""
 
 from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
 
-from services.performance.domain.facts import call_fact, case_fact, rating_fact
+from services.performance.domain.facts import call_fact, case_fact, rating_fact, training_fact
 from services.performance.repository import appraisals, cycles, facts
 from shared.calendar import local_day
 from shared.contracts.crm import CaseResolved, SatisfactionRated
-from shared.contracts.qa import AuditFailed, AuditOverturned, AuditPassed, AuditRescored, AuditSubmitted
+from shared.contracts.qa import (
+    AuditFailed,
+    AuditOverturned,
+    AuditPassed,
+    AuditRescored,
+    AuditRevised,
+    AuditSubmitted,
+)
 from shared.contracts.recruiting import EmployeeChanged, EmployeeLeft, EmployeeStarted
 from shared.contracts.telephony import CallEnded
+from shared.contracts.training import ExaminationFailed, ExaminationPassed
 from shared.db import Tx
 from shared.delivery import Delivered, Policies, bulk
 from shared.people import PEOPLE_POLICIES
@@ -40,6 +50,10 @@ async def begin_appraisals(delivered: Sequence[Delivered[EmployeeStarted]], tx: 
     """Have new employees appraised in the open cycles, with the audits that came before they were known."""
     employees = sorted({event.employee_id for event, _ in delivered})
     await cycles.wait_alone(tx)
+    await cycles.know_careers(tx, [(event.employee_id, event.date, event.application_id) for event, _ in delivered])
+    for event, _ in delivered:
+        if type(event) is EmployeeStarted and event.application_id is not None:  # a change is no beginning
+            await cycles.begin_probation(tx, event.employee_id, event.date)
     await cycles.appraise(tx, employees)
     await appraisals.book(tx, await appraisals.audits_of(tx, employees))
 
@@ -52,24 +66,33 @@ async def spare_leavers(event: EmployeeLeft, tx: Tx) -> None:
 
 async def enter_audit(event: AuditSubmitted, tx: Tx) -> None:
     """Enter the score of a submitted audit into the ledger."""
-    assert tx.cause is not None
     day = local_day(event.submitted_at, tx.settings.zone)
-    if await appraisals.know_revision(tx, event, tx.cause.id, event.score, day):
-        await appraisals.book(tx, [event.audit_id])
+    await _book(event, tx, event.score, day)
 
 
 async def take_audit_back(event: AuditOverturned, tx: Tx) -> None:
     """Reverse the entry of an audit that counts for nothing any more."""
-    assert tx.cause is not None
-    if await appraisals.know_revision(tx, event, tx.cause.id, None):
-        await appraisals.book(tx, [event.audit_id])
+    await _book(event, tx, None)
 
 
 async def enter_audit_anew(event: AuditRescored, tx: Tx) -> None:
     """Reverse the entry of an audit and enter its new score."""
+    await _book(event, tx, event.score)
+
+
+async def _book(event: AuditSubmitted | AuditRevised, tx: Tx, score: Decimal | None, day: date | None = None) -> None:
     assert tx.cause is not None
-    if await appraisals.know_revision(tx, event, tx.cause.id, event.score):
+    if await appraisals.know_revision(tx, event, tx.cause.id, score, day):
+        await facts.recount_audits(tx, event.audit_id)
         await appraisals.book(tx, [event.audit_id])
+
+
+@bulk
+async def count_examinations(delivered: Sequence[Delivered[ExaminationPassed | ExaminationFailed]], tx: Tx) -> None:
+    zone = tx.settings.zone
+    await facts.record_training(
+        tx, [training_fact(event, letter.id, local_day(letter.time, zone)) for event, letter in delivered]
+    )
 
 
 POLICIES: Policies = {
@@ -79,6 +102,8 @@ POLICIES: Policies = {
     EmployeeStarted: [*PEOPLE_POLICIES[EmployeeStarted], begin_appraisals],
     EmployeeChanged: [*PEOPLE_POLICIES[EmployeeChanged], begin_appraisals],
     EmployeeLeft: [*PEOPLE_POLICIES[EmployeeLeft], spare_leavers],
+    ExaminationPassed: [count_examinations],
+    ExaminationFailed: [count_examinations],
     AuditPassed: [enter_audit],
     AuditFailed: [enter_audit],
     AuditOverturned: [take_audit_back],

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from services.qa.repository import recordings
+from services.qa.repository import follow_ups, recordings
 from shared.contracts.telephony import CallEnded
+from shared.contracts.training import CoachingCompleted
 from shared.db import Tx
 from shared.delivery import Delivered, Policies, bulk
 from shared.people import PEOPLE_POLICIES
@@ -15,4 +16,14 @@ async def keep_recordings(delivered: Sequence[Delivered[CallEnded]], tx: Tx) -> 
     await recordings.keep(tx, delivered)
 
 
-POLICIES: Policies = {**PEOPLE_POLICIES, CallEnded: [keep_recordings]}
+@bulk
+async def follow_coaching_up(delivered: Sequence[Delivered[CoachingCompleted]], tx: Tx) -> None:
+    """Ask for an audit of the same criteria on a later call, to see whether the coaching worked."""
+    await follow_ups.ask(tx, delivered)
+
+
+POLICIES: Policies = {
+    **PEOPLE_POLICIES,
+    CallEnded: [keep_recordings],
+    CoachingCompleted: [follow_coaching_up],
+}

@@ -76,7 +76,22 @@ scorecards = Table(
     Column("criteria", JSONB, nullable=False),
     Column("published_at", Moment, nullable=False),
     Column("published_by", Text, nullable=False),
+    Column("weighting", Text, nullable=False),
+    Column("not_applicable", Text, nullable=False),
+    Column("cap", Points),
     UniqueConstraint("code", "version", name="scorecards_once"),
+)
+
+scorecard_drafts = Table(
+    "scorecard_drafts",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("scorecard", JSONB, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("changed_by", Text, nullable=False),
 )
 
 sampling_plans = Table(
@@ -130,7 +145,27 @@ audits = Table(
     Column("critical_errors", ARRAY(Text), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("submitted_at", Moment),
-    UniqueConstraint("recording_id", "scorecard_id", "auditor_id", "purpose", name="audits_once"),
+    Column("fatal_hit", Boolean, nullable=False),
+    Column("failed", ARRAY(Text), nullable=False),
+    Column("marks", JSONB, nullable=False),
+    Column("accuracy", JSONB, nullable=False),
+    Column("released_at", Moment),
+    Column("acknowledged_at", Moment),
+    Column("focus", ARRAY(Text)),
+    Column("follows", Uuid),
+    Column("moved_from", Uuid),
+    # An audit that was moved to the right employee stands beside the one that it came from.
+    Index(
+        "audits_once",
+        "recording_id",
+        "scorecard_id",
+        "auditor_id",
+        "purpose",
+        unique=True,
+        postgresql_where=text("moved_from IS NULL"),
+    ),
+    Index("audits_moved_once", "moved_from", unique=True, postgresql_where=text("moved_from IS NOT NULL")),
+    Index("audits_that_follow", "follows", postgresql_where=text("follows IS NOT NULL")),
     Index("audits_by_employee", "employee_id", "id"),
     Index("audits_by_auditor", "auditor_id", "id"),
     Index("audits_by_status", "status", "id"),
@@ -176,4 +211,27 @@ disputes = Table(
     Column("decision_comment", Text),
     Index("disputes_by_audit", "audit_id", "id"),
     Index("disputes_one_open", "audit_id", unique=True, postgresql_where=text("decided_at IS NULL")),
+)
+
+audit_rules = Table(
+    "audit_rules",
+    metadata,
+    Column("version", Integer, primary_key=True),
+    Column("rules", JSONB, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("changed_by", Text, nullable=False),
+)
+
+follow_ups = Table(
+    "follow_ups",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("assignment_id", Uuid, nullable=False),
+    Column("audit_id", Uuid, nullable=False),
+    Column("employee_id", Uuid, nullable=False),
+    Column("criteria", ARRAY(Text), nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    Column("followed_by", Uuid),
+    Index("follow_ups_once", "assignment_id", unique=True),
+    Index("follow_ups_open", "id", postgresql_where=text("followed_by IS NULL")),
 )

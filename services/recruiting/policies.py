@@ -1,5 +1,55 @@
-"""When something happens elsewhere, what does recruiting do?"""
+"""When something happens elsewhere, or a day has passed, what does recruiting do?"""
 
+from datetime import timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from services.recruiting.process.applications import apply_reports, expire_offers, leave
+from services.recruiting.repository import employments, pipeline
+from shared.contracts.performance import ProbationEvaluated
+from shared.contracts.recruiting import EmployeeLeft
+from shared.contracts.training import ExaminationFailed, ExaminationPassed, ExaminationResult
+from shared.db import Tx
 from shared.delivery import Policies
+from shared.service import Job
 
-POLICIES: Policies = {}
+_EXAMINED_AT = {"pre_job": 15, "culture": 16}
+
+
+async def take_examination_result(event: ExaminationResult, tx: Tx) -> None:
+    """Pre-job and culture examinations are what steps 15 and 16 wait for."""
+    n = _EXAMINED_AT.get(event.purpose)
+    if n:
+        outcome = "passed" if isinstance(event, ExaminationPassed) else "failed"
+        await _report(tx, n, event.employee_id, event.application_id, outcome, event.score)
+
+
+async def take_probation_appraisal(event: ProbationEvaluated, tx: Tx) -> None:
+    """The appraisal is what step 17 waits for; step 18 decides."""
+    await _report(tx, 17, event.employee_id, None, "evaluated", event.total)
+
+
+async def end_open_steps(event: EmployeeLeft, tx: Tx) -> None:
+    """Nothing is open any more for somebody who leaves."""
+    await leave(tx, event.employee_id, event.date)
+
+
+async def _report(
+    tx: Tx, n: int, employee_id: UUID, application_id: UUID | None, outcome: str, score: Decimal | None
+) -> None:
+    """Keep the fact, and let it take effect if it is its turn."""
+    assert tx.cause is not None
+    await employments.note(tx, tx.cause.identity, tx.cause.time, n, employee_id, application_id, outcome, score)
+    about = application_id or await employments.in_probation(tx, employee_id)
+    if about and await pipeline.hold_application(tx, about):
+        await apply_reports(tx, about)
+
+
+POLICIES: Policies = {
+    ExaminationPassed: [take_examination_result],
+    ExaminationFailed: [take_examination_result],
+    ProbationEvaluated: [take_probation_appraisal],
+    EmployeeLeft: [end_open_steps],
+}
+
+JOBS = (Job("offers", timedelta(hours=1), expire_offers),)

@@ -131,7 +131,7 @@ requisitions = Table(
     Index("requisitions_by_status", "status", "id"),
     Index("requisitions_by_role", "role", "id"),
 )
-"""`reason` is growth or replacement, `replaces` the employee who left; `authors` the subs of those who wrote the plan."""
+"""`reason` is growth or replacement, `replaces` the employee who left; `authors` the subs of who wrote the plan."""
 
 postings = Table(
     "postings",
@@ -182,8 +182,8 @@ candidate_keys = Table(
     Column("candidate_id", Uuid, nullable=False),
     Index("candidate_keys_by_candidate", "candidate_id"),
 )
-"""By what a candidate is known again: digests of the normalised identity number, phone number and e-mail address, and of
-the employee id. The identity number itself is not kept."""
+"""By what a candidate is known again: digests of the normalised identity number, phone number and e-mail address, and
+of the employee id. The identity number itself is not kept."""
 
 applications = Table(
     "applications",
@@ -221,8 +221,8 @@ applications = Table(
 )
 """One candidate for one requisition. `given`: what they said this time where it differs from what is known of them.
 `reason`: the code that came with the last decision. `score`: weighted over the profile, null until every competency is
-scored. `medical`: fit, unfit or deferred. `proposed_at`: when this candidate of the reserve list was proposed for a place
-that became free. `listed`: has a place on the hiring list."""
+scored. `medical`: fit, unfit or deferred. `proposed_at`: when this candidate of the reserve list was proposed for a
+place that became free. `listed`: has a place on the hiring list."""
 
 employments = Table(
     "employments",
@@ -355,6 +355,7 @@ reports = Table(
     Column("score", Numeric(7, 2)),
     Column("applied_at", DateTime(timezone=True)),
     Index("reports_waiting", "employee_id", postgresql_where=text("applied_at IS NULL")),
+    Index("reports_waiting_application", "application_id", postgresql_where=text("applied_at IS NULL")),
 )
 """What training and performance said of somebody; kept until the step it concerns has its turn."""
 
@@ -403,6 +404,7 @@ step_history = Table(
     Column("cause", Text),
     Index("step_history_by_application", "application_id", "id"),
     Index("step_history_by_requisition", "requisition_id", "id"),
+    Index("step_history_of_requisition", "requisition_id", "id", postgresql_where=text("application_id IS NULL")),
 )
 """Everything that happened to a requisition (`application_id` null), an application or an employment (`record`).
 `status` is that of the record afterwards."""

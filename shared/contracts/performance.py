@@ -4,7 +4,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from shared.events import Code, Event
-from shared.numbers import Score
+from shared.numbers import Number, Score
 
 
 class AppraisalUpdated(Event):
@@ -23,6 +23,35 @@ class AppraisalUpdated(Event):
     grade: Code | None
     cause: Code
     """Id of the event that changed it."""
+
+
+class AppraisalFinalised(Event):
+    """An appraisal is closed, or was revised after it was closed: a higher `revision` stands above a lower one."""
+
+    type: ClassVar[str] = "performance.appraisal.finalised.v1"
+    kafka_topic: ClassVar[str] = "performance.appraisals"
+    key: ClassVar[str] = "employee_id"
+
+    appraisal_id: UUID
+    employee_id: UUID
+    cycle: Code
+    revision: int
+    dimensions: dict[Code, Score | None]
+    total: Score | None
+    low: Score | None
+    high: Score | None
+    """Ends of the 95 % interval of the total; null where it is not known."""
+    grade: Code | None
+    bonus: Number | None
+    """Coefficient of the bonus."""
+    commended: bool
+    promotion: Code | None
+    """The role for which the employee may be proposed."""
+    competencies: tuple[Code, ...]
+    """What a low appraisal asks training for; empty for others."""
+    ledger: Code
+    """Hash of the last line of the ledger, in hexadecimal: who keeps it can tell whether the ledger was changed."""
+    cause: Code
 
 
 class ProbationEvaluated(Event):

@@ -37,6 +37,8 @@ class AuditSubmitted(Event):
     auditor_id: ExternalId
     scorecard: Code
     score: Score
+    possible_points: Score | None = None
+    """Points that could be earned: the weight of what was applicable. Null where it is not told."""
     passing_score: Score
     critical_errors: tuple[Code, ...]
     failed_criteria: tuple[FailedCriterion, ...]
@@ -69,6 +71,7 @@ class AuditRevised(Event):
     employee_id: UUID
     score: Score | None
     """Null where no score stands any more."""
+    possible_points: Score | None = None
     passed: bool | None
     reason: Code
     """A code, never the words that people wrote."""
@@ -84,3 +87,19 @@ class AuditRescored(AuditRevised):
     """The score changed; whether it is a pass is in `passed`."""
 
     type: ClassVar[str] = "qa.audit.rescored.v1"
+
+    failed_criteria: tuple[FailedCriterion, ...] | None = None
+    """What still fails; null where it is not told."""
+
+
+class AuditDisputed(Event):
+    """The employee objects to a fail; or, with `open` false, the objection was decided and the fail stands as it was."""
+
+    type: ClassVar[str] = "qa.audit.disputed.v1"
+    kafka_topic: ClassVar[str] = "qa.audits"
+    key: ClassVar[str] = "employee_id"
+
+    audit_id: UUID
+    revision: Annotated[int, Field(ge=1)]
+    employee_id: UUID
+    open: bool

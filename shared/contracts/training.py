@@ -36,9 +36,12 @@ class CoachingAcknowledged(CoachingEvent):
 
 
 class CoachingCompleted(CoachingEvent):
-    """The coaching took place."""
+    """The coaching took place. Whoever audits is asked to look at the same criteria again."""
 
     type: ClassVar[str] = "training.coaching.completed.v1"
+
+    scorecard: Code | None = None
+    criteria: tuple[Code, ...] = ()
 
 
 class CoachingCancelled(CoachingEvent):
@@ -52,9 +55,12 @@ class CoachingOverdue(CoachingEvent):
 
     type: ClassVar[str] = "training.coaching.overdue.v1"
 
+    escalated_to: UUID | None = None
+    """The team lead who is told."""
+
 
 class ExaminationResult(Event):
-    """The common part of both results of an examination."""
+    """The common part of what training came to. `course` is the code of a course, or of a programme as a whole."""
 
     kafka_topic: ClassVar[str] = "training.results"
     key: ClassVar[str] = "employee_id"
@@ -77,3 +83,21 @@ class ExaminationFailed(ExaminationResult):
     """The employee did not."""
 
     type: ClassVar[str] = "training.examination.failed.v1"
+
+
+class CertificationGranted(ExaminationResult):
+    """The employee is certified up to and including `valid_until`; for ever if that is null."""
+
+    type: ClassVar[str] = "training.certification.granted.v1"
+
+    certification_id: UUID
+    valid_until: date | None = None
+
+
+class CertificationExpired(ExaminationResult):
+    """The employee is no longer certified, and no newer certification stands in its place."""
+
+    type: ClassVar[str] = "training.certification.expired.v1"
+
+    certification_id: UUID
+    valid_until: date | None = None

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from shared.db import Database
 from shared.delivery import TooManyDead, is_outage
 from shared.events import Letter
 from shared.ids import new_id
@@ -51,7 +52,8 @@ async def test_deliveries_that_overlap_apply_once_whatever_their_order(lab: Lab)
             try:
                 return await lab.deliver("lab", *mine)
             except DBAPIError as error:  # deadlocks on the things are outages: the bus delivers again
-                assert is_outage(error)
+                if not is_outage(error):
+                    raise
 
     await asyncio.gather(*(deliver() for _ in range(6)))
     await lab.deliver("lab", *letters)
@@ -59,7 +61,7 @@ async def test_deliveries_that_overlap_apply_once_whatever_their_order(lab: Lab)
     assert sorted(n for ns in seen.values() for n in ns) == list(range(120))
 
 
-@pytest.mark.parametrize("where", [0, 57, 199])
+@pytest.mark.parametrize("where", [0, 57])
 @pytest.mark.parametrize("kind", [Counted, Summed])
 async def test_exactly_the_poisoned_letter_of_a_batch_is_buried(lab: Lab, where: int, kind: Any) -> None:
     letters = [lab.letter(kind(thing=f"thing-{n % 3}", n=n)) for n in range(200)]
@@ -109,23 +111,18 @@ async def test_an_outage_amid_the_search_for_poison_loses_nothing(lab: Lab) -> N
     assert len(await lab.dead()) == 1
 
 
-@pytest.mark.parametrize(
-    ("sqlstate", "waits"),
-    [
-        ("08006", True), ("40001", True), ("40P01", True), ("53300", True), ("57P01", True), ("57P03", True),
-        ("55P03", True), ("25006", True), ("58030", True), ("28P01", True),
-        ("57014", False), ("23505", False), ("22003", False), ("42P01", False), ("XX000", False),
-    ],
-)  # fmt: skip
-async def test_what_is_an_outage(lab: Lab, sqlstate: str, waits: bool) -> None:
-    with pytest.raises(DBAPIError) as error:
-        await lab.rows("lab", f"DO $$ BEGIN RAISE 'no' USING ERRCODE = '{sqlstate}'; END $$")
-    assert is_outage(error.value) is waits
+WAIT = ("08006", "40001", "40P01", "53300", "57P01", "57P03", "55P03", "25006", "58030", "28P01")
+BURY = ("57014", "23505", "22003", "42P01", "XX000")
+
+
+async def test_what_is_an_outage(lab: Lab) -> None:
+    for sqlstate in WAIT + BURY:
+        with pytest.raises(DBAPIError) as error:
+            await lab.rows("lab", f"DO $$ BEGIN RAISE 'no' USING ERRCODE = '{sqlstate}'; END $$")
+        assert is_outage(error.value) is (sqlstate in WAIT), sqlstate
 
 
 async def test_a_server_that_lets_nobody_in_is_an_outage(lab: Lab) -> None:
-    from shared.db import Database
-
     for url in (lab.url + "_that_is_not_there", lab.url.replace("headset:", "headset:wrong")):
         db = Database("lab", url, lab.db.metadata, lab.settings)
         with pytest.raises(DBAPIError) as error:
@@ -178,17 +175,19 @@ UNREADABLE = {
 }
 
 
-@pytest.mark.parametrize("garbage", UNREADABLE.values(), ids=UNREADABLE.keys())
-async def test_unreadable_letters_are_buried_with_a_reason_and_stop_nobody(lab: Lab, garbage: Letter) -> None:
+async def test_unreadable_letters_are_buried_with_a_reason_and_stop_nobody(lab: Lab) -> None:
     before, after = counts(lab, "b", [1, 2])
     for _ in range(2):  # and the second time, nothing is added
-        await lab.deliver("lab", before, garbage, after)
-    [dead] = await lab.dead()
-    assert dead["reason"]
-    assert bytes(dead["payload"]) == garbage.body
-    assert dead["attempts"] == 1
+        await lab.deliver("lab", before, *UNREADABLE.values(), after)
+    dead = {bytes(row["payload"]): row for row in await lab.dead()}
+    assert len(await lab.dead()) == len(UNREADABLE)
+    for name, garbage in UNREADABLE.items():
+        assert dead[garbage.body]["reason"], name
+        assert dead[garbage.body]["attempts"] == 1, name
     assert await lab.seen() == {"b": [1, 2]}
-    assert (await lab.as_("admin").get("/dead-letters")).status_code == 200
+    listed = await lab.as_("admin").get("/dead-letters?limit=500")
+    assert listed.status_code == 200
+    assert len(listed.json()["items"]) == len(UNREADABLE)
 
 
 async def test_garbage_that_looks_alike_is_all_kept(lab: Lab) -> None:
@@ -197,10 +196,10 @@ async def test_garbage_that_looks_alike_is_all_kept(lab: Lab) -> None:
     assert len(await lab.dead()) == 3
 
 
-@pytest.mark.parametrize("body", [b'{"n": 1, "n": 2, "thing": "a"}', GOOD + b"\n", b'{"thing":"a","n":2,"new":[1]}'])
-async def test_what_json_allows_is_read(lab: Lab, body: bytes) -> None:
-    await lab.deliver("lab", letter(body))
-    assert list(await lab.seen()) == ["a"]
+async def test_what_json_allows_is_read(lab: Lab) -> None:
+    for body in (b'{"n": 1, "n": 2, "thing": "a"}', GOOD + b"\n", b'{"thing":"a","n":3,"new":[1]}'):
+        await lab.deliver("lab", letter(body))
+    assert await lab.seen() == {"a": [2, 1, 3]}
     assert await lab.dead() == []
 
 
@@ -344,5 +343,3 @@ async def test_dead_letters_come_in_pages_over_all_services(lab: Lab) -> None:
     assert found == [f"{name}-{n}" for name in ("mirror", "lab") for n in range(6, -1, -1)]
     only = (await admin.get("/dead-letters?service=mirror")).json()["items"]
     assert {item["service"] for item in only} == {"mirror"}
-
-

@@ -60,7 +60,8 @@ async def test_a_fail_is_told(world: World, recording: str, me: UUID) -> None:
     assert (event["type"], event["key"]) == ("qa.audit.failed.v1", str(me))
     assert event["body"] == {
         "audit_id": audit["id"], "revision": 1, "recording_id": recording, "call_id": "c1", "employee_id": str(me),
-        "auditor_id": "ann", "scorecard": "short@1", "score": 55, "passing_score": 80, "critical_errors": [],
+        "auditor_id": "ann", "scorecard": "short@1", "score": 55, "possible_points": 100, "passing_score": 80,
+        "critical_errors": [],
         "failed_criteria": [
             {"criterion": "greeting", "competency": "flexible_standard_language", "error_class": "none", "score": 0,
              "at_seconds": None},
@@ -214,7 +215,8 @@ async def test_upheld_changes_nothing(world: World, recording: str, me: UUID) ->
     assert (await dispute(world, id, me))["status"] == "disputed"
     done = await decide(world, id, "upheld", comment="heard it twice")
     assert (done["status"], done["result"], done["score"], done["revision"]) == ("upheld", "failed", 65, 1)
-    assert [e["type"] for e in await events(world)] == ["qa.audit.failed.v1"]
+    told = [(e["type"], e["body"].get("open")) for e in await events(world)]
+    assert told == [("qa.audit.failed.v1", None), ("qa.audit.disputed.v1", True), ("qa.audit.disputed.v1", False)]
     [settled] = good(await world.as_("agent", sub=me).get(f"/qa/audits/{id}"))["disputes"]
     settled = {key: settled[key] for key in ("opened_by", "criteria", "outcome", "decided_by", "decision_comment")}
     assert settled == {
@@ -233,7 +235,15 @@ async def test_overturned_takes_the_audit_back(world: World, recording: str, me:
     assert (event["type"], event["key"], event["body"]) == (
         "qa.audit.overturned.v1",
         str(me),
-        {"audit_id": id, "revision": 2, "employee_id": str(me), "score": None, "passed": None, "reason": "wrong_call"},
+        {
+            "audit_id": id,
+            "revision": 2,
+            "employee_id": str(me),
+            "score": None,
+            "possible_points": None,
+            "passed": None,
+            "reason": "wrong_call",
+        },
     )
 
 
@@ -315,4 +325,6 @@ async def test_who_may_decide_what(world: World, recording: str, me: UUID) -> No
     refused(await manager.post(path, json=body, headers={"If-Match": '"1"'}), 412)
     assert good(await manager.post(path, json=body))["status"] == "upheld"
     problem = refused(await manager.post(path, json=body), 409)
-    assert problem["detail"] == "The audit is upheld, its result failed; what can be done with it now: -."
+    assert problem["detail"] == (
+        "The audit is upheld, its result failed; what can be done with it now: disputes, if the rules allow another."
+    )

@@ -38,16 +38,20 @@ async def test_steps_are_served(world: World) -> None:
     answer = (await world.as_("agent").get("/recruiting/steps")).json()
     assert answer["next_cursor"] is None
     assert [step["n"] for step in answer["items"]] == list(range(1, 23))
-    assert answer["items"][13] == {
+    contract = answer["items"][13]
+    shown = ("id", "n", "key", "owner", "scope", "record", "name_zh", "before")
+    assert {field: contract[field] for field in shown} == {
         "id": "sign_probation_contract",
         "n": 14,
         "key": "sign_probation_contract",
         "owner": "hr",
         "scope": "application",
-        "name_en": "sign the probation contract",
+        "record": "employment",
         "name_zh": "试用期合同签订",
-        "finished_when": "contract dates; the candidate becomes an employee on probation",
+        "before": [12],
     }
+    assert [outcome["key"] for outcome in contract["outcomes"]] == ["signed", "reject"]
+    assert "probation_ends_on" in contract["fields"]["properties"]
 
 
 async def test_entering_an_employee(world: World) -> None:
@@ -86,6 +90,7 @@ async def test_entering_an_employee(world: World) -> None:
             "team_lead_id": lead["id"],
             "mentor_id": None,
             "date": "2026-03-02",
+            "application_id": None,
         },
     )
     await world.settle()

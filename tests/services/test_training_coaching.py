@@ -108,7 +108,18 @@ async def test_a_failed_audit_becomes_one_assignment(world: World) -> None:
         "employee_id": str(ANN),
         "coach_id": str(MENTOR),
         "rule": "any_fail",
+        "kind": "coaching",
+        "topic": None,
+        "scorecard": "standard",
         "competencies": ["accurate", "standardised"],
+        "remaining_criteria": None,
+        "needs_approval": False,
+        "approved_at": None,
+        "started_at": None,
+        "escalated_to": None,
+        "followed_up_at": None,
+        "follow_up_audit_id": None,
+        "follow_up_met": None,
         "failed_criteria": [
             {"criterion": "name", "competency": "accurate", "error_class": "none", "score": 0, "at_seconds": 12.5},
             {
@@ -458,14 +469,16 @@ async def test_bad_notes_are_refused(world: World) -> None:
 
 async def test_the_rules_can_be_read(world: World) -> None:
     answer = (await world.as_("agent").get("/training/coaching-rules")).json()
-    assert [(rule["key"], rule["due_working_days"], rule["coaches"]) for rule in answer["items"]] == [
-        ("critical_error", 2, ["mentor", "team_lead"]),
-        ("any_fail", 5, ["mentor", "team_lead"]),
+    assert [(rule["key"], rule["action"], rule["due_working_days"], rule["coaches"]) for rule in answer["items"]] == [
+        ("critical_error", "coaching", 2, ["mentor", "team_lead"]),
+        ("hard_to_train", "talk", 5, ["team_lead", "mentor"]),
+        ("failed_again", "course", 20, []),
+        ("any_fail", "coaching", 5, ["mentor", "team_lead"]),
     ]
     assert all(rule["name_en"] and rule["name_zh"] for rule in answer["items"])
     first = (await world.as_("agent").get("/training/coaching-rules", params={"limit": 1})).json()
     second = await world.as_("agent").get("/training/coaching-rules", params={"cursor": first["next_cursor"]})
-    assert [rule["key"] for rule in second.json()["items"]] == ["any_fail"]
+    assert [rule["key"] for rule in second.json()["items"]] == ["hard_to_train", "failed_again", "any_fail"]
 
 
 async def test_a_rule_is_changed_by_changing_its_row(world: World) -> None:

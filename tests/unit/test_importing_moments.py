@@ -1,5 +1,6 @@
 """Are dates and times read as their writer meant them, and refused when that cannot be told?"""
 
+import contextlib
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,8 @@ NINE = datetime(2021, 1, 31, 1, 12, 58, tzinfo=UTC)
     [
         "2021-01-31 09:12:58", "2021-01-31T09:12:58", "2021-01-31T01:12:58Z", "2021-01-31 09:12:58+08:00",
         "2021/1/31 9:12:58", "2021.1.31 9:12:58", "31/01/2021 9:12:58 AM", "31.01.2021 09:12:58", "31-1-21 09:12:58",
-        "2021年1月31日 9时12分58秒", "2021/1/31 上午 9:12:58", "2021/1/31 上午9:12:58", "20210131091258", "20210131 091258",
+        "2021年1月31日 9时12分58秒", "2021/1/31 上午 9:12:58", "2021/1/31 上午9:12:58", "20210131091258",
+        "20210131 091258",
         "Jan 31, 2021 9:12:58 AM", "31-Jan-2021 09:12:58", "31 January 2021, 09:12:58", "1612055578", "1612055578000",
         "２０２１-01-31 09:12:58",
     ],
@@ -36,7 +38,8 @@ def test_ways_to_write_a_moment(text: str) -> None:
         ("2021-01-31 25:00:00", "impossible time"), ("2021-01-31 24:00:00", "impossible time"),
         ("2021-01-31 10:60", "impossible time"), ("2021-01-31 0:30 PM", "impossible time"),
         ("44197", "not a date with a time"), ("44197.38", "not a date with a time"), ("2021-01-31", "not a date with"),
-        ("yesterday 10:00", "unknown date"), ("31/Foo/2021 10:00", "unknown date"), ("1900-01-00 10:00", "impossible date"),
+        ("yesterday 10:00", "unknown date"), ("31/Foo/2021 10:00", "unknown date"),
+        ("1900-01-00 10:00", "impossible date"),
         ("0001-01-01 00:00:00", "the year"), ("9999-12-31 23:59:59", "the year"), ("31/01.2021 10:00", "unknown date"),
     ],
 )  # fmt: skip
@@ -47,7 +50,15 @@ def test_impossible_and_unknown_moments_are_refused(text: str, reason: str) -> N
 
 @pytest.mark.parametrize(
     ("text", "hours"),
-    [("12:00 AM", 0), ("12:30 am", 0.5), ("1:00 p.m.", 13), ("12:00 PM", 12), ("0:15", 0.25), ("下午12:00", 12), ("13:00 PM", 13)],
+    [
+        ("12:00 AM", 0),
+        ("12:30 am", 0.5),
+        ("1:00 p.m.", 13),
+        ("12:00 PM", 12),
+        ("0:15", 0.25),
+        ("下午12:00", 12),
+        ("13:00 PM", 13),
+    ],
 )
 def test_times_of_twelve_hours(text: str, hours: float) -> None:
     assert Calendar(SHANGHAI, None).time_of_day(text) == timedelta(hours=hours)
@@ -84,26 +95,26 @@ def test_a_time_alone_is_the_next_one() -> None:
         (["03.04.2021"], "dmy"),
         (["03.04.2021", "04.13.2021"], "mdy"),
         (["1/31/21", "12/1/21", "3/31/21"], "mdy"),
-        (["21/1/31", "21/3/31"], None),
     ],
 )
 def test_the_order_is_decided_by_all_dates(dates: list[str], order: Order | None) -> None:
-    if dates == ["21/1/31", "21/3/31"]:  # 21 January 2031, or 31 January 2021
-        with pytest.raises(CannotStart, match="more than one way"):
-            order_of(dates)
-    else:
-        assert order_of(dates) == order
+    assert order_of(dates) == order
 
 
-def test_an_open_order_is_asked_for() -> None:
-    with pytest.raises(CannotStart, match="--date-format"):
-        order_of(["03/04/2021", "05/06/2021"])
+@pytest.mark.parametrize("dates", [["03/04/2021", "05/06/2021"], ["21/1/31", "21/3/31"]])
+def test_an_open_order_is_asked_for(dates: list[str]) -> None:
+    with pytest.raises(CannotStart, match=r"more than one way.*--date-format"):
+        order_of(dates)
+
+
+def test_contradicting_dates_are_named() -> None:
     with pytest.raises(CannotStart, match="'13/04/2021' and '04/13/2021'"):
         order_of(["01/02/2021", "13/04/2021", "04/13/2021"])
 
 
 @pytest.mark.parametrize(
-    ("name", "order"), [("dmy", "dmy"), ("DD.MM.YYYY", "dmy"), ("%m/%d/%Y", "mdy"), ("yyyy-mm-dd", "ymd"), ("M/D/YY", "mdy")]
+    ("name", "order"),
+    [("dmy", "dmy"), ("DD.MM.YYYY", "dmy"), ("%m/%d/%Y", "mdy"), ("yyyy-mm-dd", "ymd"), ("M/D/YY", "mdy")],
 )
 def test_names_of_orders(name: str, order: str) -> None:
     assert order_named(name) == order
@@ -123,13 +134,23 @@ def test_a_skipped_time_is_refused_and_a_doubled_one_is_the_earlier() -> None:
     assert calendar.moment("2021-10-31 03:00:00") == datetime(2021, 10, 31, 2, tzinfo=UTC)
 
 
-ZONES = ["Asia/Shanghai", "Europe/Berlin", "America/New_York", "America/Sao_Paulo", "Australia/Lord_Howe", "Asia/Gaza", "UTC"]
+ZONES = [
+    "Asia/Shanghai",
+    "Europe/Berlin",
+    "America/New_York",
+    "America/Sao_Paulo",
+    "Australia/Lord_Howe",
+    "Asia/Gaza",
+    "UTC",
+]
 _calendars = {(name, order): Calendar(ZoneInfo(name), order) for name in ZONES for order in ("dmy", "mdy")}
 
 
 @given(
     st.sampled_from(ZONES),
-    st.datetimes(datetime(1971, 1, 1), datetime(2037, 12, 31)).map(lambda moment: moment.replace(microsecond=0)),
+    st.datetimes(datetime.fromisoformat("1971-01-01"), datetime.fromisoformat("2037-12-31")).map(
+        lambda moment: moment.replace(microsecond=0)
+    ),
 )
 def test_local_times_agree_with_the_zone(name: str, local: datetime) -> None:
     """Against the plain way, on days when the clocks change, too."""
@@ -165,9 +186,7 @@ def test_moments_read_as_written(day: date, clock: time) -> None:
 def test_any_text_is_a_moment_or_refused(text: str) -> None:
     calendar = _calendars["Europe/Berlin", "mdy"]
     for reader in (calendar.moment, calendar.date, calendar.time_of_day, lambda text: calendar.moment(text, NINE)):
-        try:
+        with contextlib.suppress(Rejected):
             reader(text)
-        except Rejected as error:
-            assert str(error)
     date_in(text)
     order_of([text.replace(".", "/")] if "." in text else [])

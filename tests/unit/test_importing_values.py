@@ -1,5 +1,7 @@
 """Is what a cell says understood, and refused when it could mean two things?"""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,10 +58,8 @@ def test_decimals_read_as_written_with_point_or_comma(value: float) -> None:
 @given(st.text(max_size=50) | st.from_regex(r"[-+0-9:.,hms ]{1,12}", fullmatch=True))
 def test_a_cell_is_a_value_or_refused(text: str) -> None:
     for reader in (seconds, number, rating, direction, YesOrNo()):
-        try:
-            reader(text)  # type: ignore[operator]
-        except Rejected as error:
-            assert str(error)
+        with contextlib.suppress(Rejected):
+            reader(text)
 
 
 @pytest.mark.parametrize("text", ["5", "5.0", "５"])
@@ -86,6 +86,8 @@ def test_directions() -> None:
     assert [direction(text) for text in ("Inbound", "呼出", "internal")] == ["inbound", "outbound", "internal"]
 
 
-@pytest.mark.parametrize(("cell", "text"), [(' x ', "x"), ('="0012"', "0012"), ("'=cmd", "=cmd"), ("'tis", "'tis"), ("", "")])
+@pytest.mark.parametrize(
+    ("cell", "text"), [(" x ", "x"), ('="0012"', "0012"), ("'=cmd", "=cmd"), ("'tis", "'tis"), ("", "")]
+)
 def test_marks_of_spreadsheets_are_removed(cell: str, text: str) -> None:
     assert cleaned(cell) == text

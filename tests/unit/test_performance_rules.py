@@ -15,14 +15,22 @@ from services.performance.domain.explanation import Line, Reversal, apportion, e
 from services.performance.domain.facts import milliseconds
 from services.performance.domain.indicators import Formula, Indicator
 from services.performance.domain.ledger import Booked, Movement, Revision, movements
-from services.performance.domain.templates import Band, Standing, Template, result
+from services.performance.domain.templates import AUDIT_INDICATOR, Band, Result, Standing, Template
+from services.performance.domain.templates import result as result_of
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 AUDIT, APPRAISAL = uuid4(), uuid4()
 
 scores = st.decimals(0, 100, places=2)
+INDICATOR = {"service_quality": AUDIT_INDICATOR, "efficiency": "handling_time"}
 fates = st.lists(st.none() | scores, min_size=1, max_size=6)
 """Score of each revision of an audit, null where it counts for nothing."""
+
+
+def result(template: Template, standings: dict[str, tuple[Decimal, int]]) -> Result:
+    """With one indicator in each dimension: the sum of its points, and how many they are."""
+    found = {name: {INDICATOR[name]: Standing(total, Decimal(n), n)} for name, (total, n) in standings.items()}
+    return result_of(template, found)
 
 
 class Ledger:
@@ -88,7 +96,9 @@ def test_parts_add_up_to_the_whole(whole: Decimal, shares: list[Decimal]) -> Non
 
 def line(value: Decimal, dimension: str = "service_quality", *, live: bool = True) -> Line:
     reversal = None if live else Reversal(id=uuid4(), revision=2, event_id="e2", at=AT)
-    return Line(uuid4(), dimension, "audit_score", uuid4(), 1, "e1", "call", "card", value, AT, reversal)
+    return Line(
+        uuid4(), dimension, INDICATOR[dimension], uuid4(), 1, "e1", "call", "card", value, AT, reversal, points=value
+    )
 
 
 @given(
@@ -106,7 +116,7 @@ def test_explanation_equals_the_total_exactly(lines: list[Line]) -> None:
     def outcome(of: list[Line]) -> Any:
         names = {entry.dimension for entry in of}
         values = {name: [entry.value for entry in of if entry.dimension == name] for name in names}
-        return result(template, {name: Standing(sum(v, Decimal(0)), len(v)) for name, v in values.items()})
+        return result(template, {name: (sum(v, Decimal(0)), len(v)) for name, v in values.items()})
 
     full = outcome(live)
     assert (explanation.total, explanation.grade) == (full.total, full.grade)
@@ -126,9 +136,9 @@ def test_explanation_equals_the_total_exactly(lines: list[Line]) -> None:
 
 
 def test_missing_dimensions_are_left_out_and_never_zero() -> None:
-    alone = result(Template(), {"service_quality": Standing(Decimal(170), 2)})
+    alone = result(Template(), {"service_quality": (Decimal(170), 2)})
     assert (alone.total, alone.grade) == (Decimal("85.00"), "B")
-    both = result(Template(), {"service_quality": Standing(Decimal(80), 1), "efficiency": Standing(Decimal(100), 1)})
+    both = result(Template(), {"service_quality": (Decimal(80), 1), "efficiency": (Decimal(100), 1)})
     assert both.total == Decimal("87.50")  # (50 × 80 + 30 × 100) / 80
     none = result(Template(), {})
     assert (none.total, none.grade) == (None, None)
@@ -136,8 +146,8 @@ def test_missing_dimensions_are_left_out_and_never_zero() -> None:
 
 
 def test_scores_round_half_even_to_two_places() -> None:
-    assert result(Template(), {"service_quality": Standing(Decimal("160.01"), 2)}).total == Decimal("80.00")
-    assert result(Template(), {"service_quality": Standing(Decimal("160.03"), 2)}).total == Decimal("80.02")
+    assert result(Template(), {"service_quality": (Decimal("160.01"), 2)}).total == Decimal("80.00")
+    assert result(Template(), {"service_quality": (Decimal("160.03"), 2)}).total == Decimal("80.02")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +155,7 @@ def test_scores_round_half_even_to_two_places() -> None:
     [("100", "A"), ("90", "A"), ("89.99", "B"), ("80", "B"), ("70", "C"), ("69.99", "D"), ("0", "D")],
 )
 def test_grades(total: str, grade: str) -> None:
-    assert result(Template(), {"service_quality": Standing(Decimal(total), 1)}).grade == grade
+    assert result(Template(), {"service_quality": (Decimal(total), 1)}).grade == grade
 
 
 @pytest.mark.parametrize(
@@ -169,7 +179,7 @@ def test_templates_that_do_not_hold_together_are_refused(wrong: dict[str, Any]) 
 
 def test_bands_are_data() -> None:
     bands = (Band(grade="pass", at_least=Decimal(60)), Band(grade="fail", at_least=Decimal(0)))
-    assert result(Template(bands=bands), {"service_quality": Standing(Decimal(61), 1)}).grade == "pass"
+    assert result(Template(bands=bands), {"service_quality": (Decimal(61), 1)}).grade == "pass"
 
 
 def indicator(formula: Formula, scale: str = "1") -> Indicator:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from services.qa.domain.scoring import Answer, Criterion, Draft, Scorecard, check_complete, check_scorable, score
+from services.qa.domain.scorecards import Criterion, Draft, Scorecard, check_scorable
+from services.qa.domain.scoring import Answer, check_complete, score
 from shared.errors import Invalid
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -34,7 +35,7 @@ def card(*criteria: Criterion, passing: str | int = 80, fatal: str = "score_zero
 
 
 def given_answers(**values: str) -> dict[str, Answer]:
-    return {key: Answer(value) for key, value in values.items()}  # type: ignore[arg-type]
+    return {key: Answer(value) for key, value in values.items()}
 
 
 PLAIN = card(criterion("a", 50), criterion("b", 30), criterion("c", 20))

@@ -7,11 +7,15 @@ a rating when it was given.
 """
 
 from datetime import date, datetime, tzinfo
+from decimal import Decimal
 from typing import NamedTuple
+from uuid import UUID
 
 from shared.calendar import local_day
 from shared.contracts.crm import CaseResolved, SatisfactionRated
+from shared.contracts.qa import AuditSubmitted
 from shared.contracts.telephony import CallEnded
+from shared.contracts.training import ExaminationFailed, ExaminationPassed
 
 UNKNOWN = ""
 """Stands for an unknown queue or category where it is part of a key; no real one is empty."""
@@ -55,6 +59,36 @@ class RatingFact(NamedTuple):
     letter_id: str
     day: date
     rating: int
+
+
+class TrainingFact(NamedTuple):
+    """The result of an examination; two results never have one event."""
+
+    event_id: str
+    employee_id: UUID
+    day: date
+    course: str
+    purpose: str
+    passed: bool
+    score: Decimal | None
+
+
+class AuditErrors(NamedTuple):
+    """Which classes of errors an audit found: of all criteria that failed, and of those that are not fatal."""
+
+    all: list[str]
+    lasting: list[str]
+
+
+def audit_errors(event: AuditSubmitted) -> AuditErrors:
+    found = [(c.criterion, "other" if c.error_class == "none" else c.error_class) for c in event.failed_criteria]
+    lasting = {name for criterion, name in found if criterion not in event.critical_errors}
+    return AuditErrors(sorted({name for _, name in found}), sorted(lasting))
+
+
+def training_fact(event: ExaminationPassed | ExaminationFailed, event_id: str, day: date) -> TrainingFact:
+    passed = isinstance(event, ExaminationPassed)
+    return TrainingFact(event_id, event.employee_id, day, event.course, event.purpose, passed, event.score)
 
 
 def milliseconds(seconds: float | None) -> int | None:

@@ -6,16 +6,18 @@ first one did.
 """
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, exists, select, text
+from sqlalchemy import Select, exists, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import RowMapping
 
+from services.performance.domain.templates import PROBATION
 from services.performance.tables import cycles
 from shared.db import Tx
+from shared.ids import new_id
 
 _LOCK = "hashtextextended('performance.cycles', 0)"
 SHARED_LOCK = f"pg_advisory_xact_lock_shared({_LOCK})"
@@ -40,11 +42,15 @@ async def wait_together(tx: Tx) -> None:
     await tx.run(text(f"SELECT {SHARED_LOCK}"))
 
 
-async def overlapping(tx: Tx, kind: str, first: date, last: date) -> str | None:
-    """The code of an open cycle of this kind that shares a day with these."""
+async def overlapping(tx: Tx, kind: str, first: date, last: date, employee_id: UUID | None) -> str | None:
+    """The code of a cycle of this kind (and employee) that is not finalised and shares a day with these."""
     found: str | None = await tx.scalar(
         select(cycles.c.code).where(
-            cycles.c.status == "open", cycles.c.kind == kind, cycles.c.first_day <= last, cycles.c.last_day >= first
+            cycles.c.status != "finalised",
+            cycles.c.kind == kind,
+            cycles.c.first_day <= last,
+            cycles.c.last_day >= first,
+            cycles.c.employee_id.is_not_distinct_from(employee_id),
         )
     )
     return found
@@ -64,7 +70,61 @@ _WANTED = """
     FROM performance.cycles cycle CROSS JOIN performance.employees person
     WHERE cycle.status = 'open' AND person.known_at IS NOT NULL
       AND (person.left_on IS NULL OR person.left_on > cycle.first_day)
+      AND (cycle.employee_id IS NULL OR cycle.employee_id = person.employee_id)
 """
+
+
+async def change(tx: Tx, id: UUID, **values: Any) -> RowMapping:
+    row = await tx.first(
+        update(cycles).where(cycles.c.id == id).values(**values, version=cycles.c.version + 1).returning(cycles)
+    )
+    assert row is not None
+    return row
+
+
+async def know_careers(tx: Tx, known: Sequence[tuple[UUID, date, UUID | None]]) -> None:
+    """Keep since when each of these employees has been here, and by which application."""
+    newest: dict[UUID, tuple[date, UUID | None]] = {}
+    for employee, day, application in known:
+        since, by = newest.get(employee, (day, None))
+        newest[employee] = (min(since, day), by or application)
+    await tx.run(
+        text("""
+        INSERT INTO performance.careers AS career (employee_id, started_on, application_id)
+        SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:days AS date[]), CAST(:applications AS uuid[]))
+        ON CONFLICT (employee_id) DO UPDATE SET
+               started_on = least(career.started_on, excluded.started_on),
+               application_id = coalesce(career.application_id, excluded.application_id)
+        """),
+        {
+            "ids": sorted(newest),
+            "days": [newest[id][0] for id in sorted(newest)],
+            "applications": [newest[id][1] for id in sorted(newest)],
+        },
+    )
+
+
+async def begin_probation(tx: Tx, employee_id: UUID, day: date) -> None:
+    """Open the probation of somebody who was hired, once. It ends when it is finalised, or after its longest time."""
+    await tx.run(
+        insert(cycles)
+        .values(
+            id=new_id(),
+            code=f"probation-{employee_id}",
+            kind="probation",
+            first_day=day,
+            last_day=day + LONGEST_PROBATION,
+            template=PROBATION.model_dump(mode="json"),
+            employee_id=employee_id,
+            opened_by="recruiting",
+            opened_at=tx.now,
+        )
+        .on_conflict_do_nothing(index_elements=["code"])
+    )
+
+
+LONGEST_PROBATION = timedelta(days=183)
+"""Six months, the most that labour law of China knows."""
 
 
 async def appraise_everybody(tx: Tx, cycle_id: UUID) -> None:
@@ -100,6 +160,8 @@ async def appraise(tx: Tx, employees: Sequence[UUID]) -> None:
           AND person.employee_id = appraisal.employee_id AND person.left_on <= cycle.first_day
           AND person.employee_id = ANY(CAST(:ids AS uuid[]))
           AND NOT EXISTS (SELECT FROM performance.ledger_entries line WHERE line.appraisal_id = appraisal.id)
+          AND NOT EXISTS (SELECT FROM performance.ratings rating WHERE rating.appraisal_id = appraisal.id)
+          AND NOT EXISTS (SELECT FROM performance.history decision WHERE decision.appraisal_id = appraisal.id)
         """),
         ids,
     )

@@ -8,15 +8,17 @@ changes just the days it concerns, also when it moves to another day, queue or a
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Table, TextClause, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import RowMapping
 
 from services.performance import tables
-from services.performance.domain.facts import CallFact, CaseFact, RatingFact
-from services.performance.domain.indicators import Source
+from services.performance.domain.facts import CallFact, CaseFact, RatingFact, TrainingFact
+from services.performance.domain.indicators import SUMS, Source, Spread
 from shared.db import Tx
 
 
@@ -111,7 +113,6 @@ RATINGS = Counted(
     tables.rating_days,
     {"ratings": Measure("1"), "rating_sum": Measure("rating")},
 )
-SOURCES: Mapping[Source, Counted] = {"calls": CALLS, "cases": CASES, "ratings": RATINGS}
 
 
 async def record(tx: Tx, kind: Counted, given: Sequence[CallFact | CaseFact | RatingFact]) -> None:
@@ -128,20 +129,210 @@ async def record(tx: Tx, kind: Counted, given: Sequence[CallFact | CaseFact | Ra
     await tx.run(kind.record, dict(zip(kind.row._fields, map(list, zip(*rows, strict=True)), strict=True)))
 
 
-async def sums(tx: Tx, source: Source, employee_id: UUID, first: date, last: date) -> dict[str, int]:
-    """All sums of this source over these days, both inclusive, of the logins while the employee held them."""
-    kind = SOURCES[source]
-    # The logins as an array, so that PostgreSQL looks into the view for these only.
-    query = text(f"""
-    SELECT {", ".join(f"coalesce(sum(days.{name}), 0) AS {name}" for name in kind.measures)}
-    FROM {tx.schema}.agent_holders holder
-    JOIN {kind.days.fullname} days
-      ON days.agent_id = holder.agent_id AND days.day >= holder.valid_from AND days.day < holder.valid_to
-    WHERE holder.employee_id = :employee_id
+class Days(NamedTuple):
+    """Where the sums of a source are kept by day, and whether by login or by employee."""
+
+    table: str
+    by_login: bool
+
+
+DAYS: Mapping[Source, Days] = {
+    "calls": Days("call_days", True),
+    "cases": Days("case_days", True),
+    "ratings": Days("rating_days", True),
+    "audits": Days("audit_days", False),
+    "training": Days("training_days", False),
+}
+
+
+class Known(NamedTuple):
+    """The sums of one source for one employee, and how the days vary for each (measure, base) that was asked for."""
+
+    sums: Mapping[str, int | Decimal]
+    spreads: Mapping[tuple[str, str], Spread]
+
+
+Pairs = frozenset[tuple[str, str]]
+
+
+def _of_days(source: Source, *, one: bool, guards: bool) -> str:
+    """FROM and WHERE over the day sums of the employees `:employees` between `:first` and `:last`."""
+    table, by_login = DAYS[source]
+    # Of one employee the logins come as an array, so that PostgreSQL looks into the view for these only.
+    logins = """
       AND holder.agent_id = ANY(ARRAY(
-          SELECT agent_id FROM {tx.schema}.employee_logins WHERE employee_id = :employee_id))
-      AND days.day BETWEEN :first AND :last
-    """)
-    row = await tx.first(query, {"employee_id": employee_id, "first": first, "last": last})
-    assert row is not None
-    return {name: int(row[name]) for name in kind.measures}
+          SELECT agent_id FROM performance.employee_logins WHERE employee_id = ANY(CAST(:employees AS uuid[]))))
+    """
+    owner = "holder" if by_login else "days"
+    found = (
+        f"""
+        FROM performance.agent_holders holder
+        JOIN performance.{table} days
+          ON days.agent_id = holder.agent_id AND days.day >= holder.valid_from AND days.day < holder.valid_to
+        """
+        if by_login
+        else f"FROM performance.{table} days"
+    )
+    spared = f"""
+      AND NOT EXISTS (SELECT FROM performance.circumstances spared
+                      WHERE spared.employee_id = {owner}.employee_id
+                        AND spared.circumstance = ANY(CAST(:guards AS text[]))
+                        AND days.day >= spared.first_day AND (spared.last_day IS NULL OR days.day <= spared.last_day))
+    """
+    return f"""
+    {found}
+    WHERE {owner}.employee_id = ANY(CAST(:employees AS uuid[])) {logins if one and by_login else ""}
+      AND days.day BETWEEN :first AND :last {spared if guards else ""}
+    """
+
+
+async def sums(
+    tx: Tx, source: Source, employees: Sequence[UUID], first: date, last: date,
+    *, guards: Sequence[str] = (), pairs: Pairs = frozenset(),
+) -> dict[UUID, Known]:  # fmt: skip
+    """All sums of this source over these days, both inclusive, of the logins while the employees held them.
+
+    Days on which one of the guards holds for somebody are left out. Employees without facts have zeros.
+    """
+    names, asked = sorted(SUMS[source]), sorted(pairs)
+    totals = ", ".join(f"sum({name}) AS {name}" for name in names)
+    spreads = "".join(
+        f"""
+        , count(*) FILTER (WHERE {b} > 0) AS days_{i}, coalesce(sum({m}::float8 * {m}), 0) AS mm_{i},
+        coalesce(sum({m}::float8 * {b}), 0) AS mb_{i}, coalesce(sum({b}::float8 * {b}), 0) AS bb_{i}
+        """
+        for i, (m, b) in enumerate(asked)
+    )
+    owner = "holder" if DAYS[source].by_login else "days"
+    per_day = f"""
+        SELECT {owner}.employee_id, days.day, {", ".join(f"sum(days.{name}) AS {name}" for name in names)}
+        {_of_days(source, one=len(employees) == 1, guards=bool(guards))} GROUP BY 1, 2
+    """
+    plain = f"""
+        SELECT {owner}.employee_id, {", ".join(f"sum(days.{name}) AS {name}" for name in names)}
+        {_of_days(source, one=len(employees) == 1, guards=bool(guards))} GROUP BY 1
+    """
+    query = f"SELECT employee_id, {totals} {spreads} FROM ({per_day}) AS each_day GROUP BY 1" if asked else plain
+    rows = await tx.all(
+        text(query), {"employees": list(employees), "first": first, "last": last}
+        | ({"guards": list(guards)} if guards else {}),
+    )  # fmt: skip
+    nothing = Known(dict.fromkeys(names, 0), {pair: Spread(0, 0.0, 0.0, 0.0) for pair in asked})
+    found = dict.fromkeys(employees, nothing)
+    for row in rows:
+        found[row["employee_id"]] = Known(
+            {name: row[name] for name in names},
+            {pair: Spread(*(row[f"{k}_{i}"] for k in ("days", "mm", "mb", "bb"))) for i, pair in enumerate(asked)},
+        )
+    return found
+
+
+async def days(
+    tx: Tx, source: Source, employee_id: UUID, first: date, last: date, guards: Sequence[str] = ()
+) -> Sequence[RowMapping]:
+    """The sums of each day that has any, for one employee."""
+    names = sorted(SUMS[source])
+    query = f"""
+    SELECT days.day, {", ".join(f"sum(days.{name}) AS {name}" for name in names)}
+    {_of_days(source, one=True, guards=bool(guards))} GROUP BY 1 ORDER BY 1
+    """
+    values: dict[str, Any] = {"employees": [employee_id], "first": first, "last": last}
+    return await tx.all(text(query), values | ({"guards": list(guards)} if guards else {}))
+
+
+_SINGLE: Mapping[Source, str] = {
+    "calls": """
+        SELECT fact.call_id AS fact, fact.queue, fact.answered, fact.wait_ms, fact.talk_ms, fact.hold_ms,
+               fact.wrap_up_ms
+        FROM performance.agent_holders holder JOIN performance.call_facts fact USING (agent_id)
+        WHERE holder.employee_id = :employee AND fact.day = :day AND :day >= valid_from AND :day < valid_to
+          AND agent_id = ANY(ARRAY(SELECT agent_id FROM performance.employee_logins WHERE employee_id = :employee))
+        ORDER BY 1
+    """,
+    "cases": """
+        SELECT fact.case_id AS fact, fact.category, fact.resolved, fact.first_contact
+        FROM performance.agent_holders holder JOIN performance.case_facts fact USING (agent_id)
+        WHERE holder.employee_id = :employee AND fact.day = :day AND :day >= valid_from AND :day < valid_to
+        ORDER BY 1
+    """,
+    "ratings": """
+        SELECT fact.call_id AS fact, fact.rating
+        FROM performance.agent_holders holder JOIN performance.rating_facts fact USING (agent_id)
+        WHERE holder.employee_id = :employee AND fact.day = :day AND :day >= valid_from AND :day < valid_to
+        ORDER BY 1
+    """,
+    "audits": """
+        SELECT audit.audit_id::text AS fact, audit.call_id, audit.error_classes, newest.score
+        FROM performance.audits audit JOIN LATERAL (
+            SELECT score FROM performance.audit_revisions WHERE audit_id = audit.audit_id
+            ORDER BY revision DESC LIMIT 1) newest ON newest.score IS NOT NULL
+        WHERE audit.employee_id = :employee AND audit.submitted_on = :day ORDER BY 1
+    """,
+    "training": """
+        SELECT event_id AS fact, course, purpose, passed, score FROM performance.training_facts
+        WHERE employee_id = :employee AND day = :day ORDER BY 1
+    """,
+}
+
+
+async def of_day(tx: Tx, source: Source, employee_id: UUID, day: date) -> Sequence[RowMapping]:
+    """The single facts of an employee on one day."""
+    return await tx.all(text(_SINGLE[source]), {"employee": employee_id, "day": day})
+
+
+async def recount_audits(tx: Tx, audit_id: UUID) -> None:
+    """Count the audits of this one's employee and day anew. They are few; so order and repetition cannot matter."""
+    await tx.run(
+        text("""
+        INSERT INTO performance.audit_days AS days (employee_id, day)
+        SELECT employee_id, submitted_on FROM performance.audits WHERE audit_id = :id AND submitted_on IS NOT NULL
+        ON CONFLICT (employee_id, day) DO UPDATE SET audits = days.audits
+        """),
+        {"id": audit_id},
+    )
+    classes = ("customer_critical", "business_critical", "compliance_critical", "other")
+    free = ", ".join(f"count(*) FILTER (WHERE NOT '{name}' = ANY(known.classes))" for name in classes)
+    await tx.run(
+        text(f"""
+        UPDATE performance.audit_days days
+           SET (audits, score_sum, {", ".join(f"free_of_{name}" for name in classes)}) = (
+            SELECT count(*), coalesce(sum(known.score), 0), {free} FROM (
+                SELECT newest.score,
+                       CASE WHEN newest.passed AND newest.revision > 1 THEN each.lasting_classes
+                            ELSE each.error_classes END AS classes
+                FROM performance.audits each JOIN LATERAL (
+                    SELECT score, passed, revision FROM performance.audit_revisions
+                    WHERE audit_id = each.audit_id ORDER BY revision DESC LIMIT 1) newest ON newest.score IS NOT NULL
+                WHERE each.employee_id = days.employee_id AND each.submitted_on = days.day) AS known)
+          FROM performance.audits audit
+         WHERE audit.audit_id = :id AND days.employee_id = audit.employee_id AND days.day = audit.submitted_on
+        """),
+        {"id": audit_id},
+    )
+
+
+async def record_training(tx: Tx, given: Sequence[TrainingFact]) -> None:
+    """Keep the results of examinations, and the sums of the days concerned."""
+    rows = sorted(given)
+    if not rows:
+        return
+    columns = dict(zip(TrainingFact._fields, map(list, zip(*rows, strict=True)), strict=True))
+    await tx.run(
+        text("""
+        WITH new AS (
+            INSERT INTO performance.training_facts (event_id, employee_id, day, course, purpose, passed, score)
+            SELECT * FROM unnest(CAST(:event_id AS text[]), CAST(:employee_id AS uuid[]), CAST(:day AS date[]),
+                                 CAST(:course AS text[]), CAST(:purpose AS text[]), CAST(:passed AS boolean[]),
+                                 CAST(:score AS numeric[]))
+            ON CONFLICT DO NOTHING RETURNING *
+        )
+        INSERT INTO performance.training_days AS days (employee_id, day, examinations, passed, scored, score_sum)
+        SELECT employee_id, day, count(*), count(*) FILTER (WHERE passed), count(score), coalesce(sum(score), 0)
+        FROM new GROUP BY 1, 2 ORDER BY 1, 2
+        ON CONFLICT (employee_id, day) DO UPDATE SET
+            (examinations, passed, scored, score_sum) =
+            (days.examinations + excluded.examinations, days.passed + excluded.passed,
+             days.scored + excluded.scored, days.score_sum + excluded.score_sum)
+        """),
+        columns,
+    )

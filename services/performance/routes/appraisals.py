@@ -1,16 +1,20 @@
-"""Appraisals over HTTP: where they stand, and why."""
+"""Appraisals over HTTP: where they stand, where they stood, and why."""
 
+from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, Response
-from pydantic import BaseModel
+from fastapi import Depends, Query, Response
+from pydantic import AwareDatetime, BaseModel
 from sqlalchemy import Select
 from sqlalchemy.engine import RowMapping
 
-from services.performance.domain.explanation import Explanation, explain
-from services.performance.domain.templates import Template
+from services.performance.domain.consequences import Outcome
+from services.performance.domain.evidence import Evidence, behind
+from services.performance.domain.explanation import Explanation, explain, outcome
 from services.performance.repository import appraisals as repository
+from services.performance.repository import evidence, history, ledger
+from services.performance.repository.held import template_of
 from services.performance.repository.people import seen_by
 from services.performance.routes.language import Language
 from services.performance.tables import appraisals as table
@@ -25,6 +29,7 @@ from shared.pages import Cursor, Limit, Page, page
 router = service_router("performance")
 
 Reader = Annotated[Principal, Depends(allowed("agent", "team_lead", "manager", "hr", "service"))]
+AsOf = Annotated[AwareDatetime | None, Query(description="As it stood at this time; now, unless told.")]
 
 
 class DimensionView(BaseModel):
@@ -45,7 +50,14 @@ class AppraisalView(BaseModel):
     status: str
     dimensions: dict[str, DimensionView]
     total: Number | None
+    low: Number | None
+    high: Number | None
+    """Ends of the 95 % interval of the total; null where one part is not known well enough to say."""
     grade: str | None
+    outcome: Outcome | None
+    """What follows from it; null until it is finalised."""
+    revision: int
+    """0 until it is finalised, then 1, and more with each correction."""
     version: int
 
 
@@ -58,14 +70,34 @@ class ExplanationView(Explanation):
     cycle_id: UUID
     status: str
     version: int
+    behind: dict[UUID, list[Evidence]]
+    """Of each entry that was measured: the days, audits and examinations behind it, and what each of them moved."""
     words: list[str]
     """How the numbers come about, for people."""
 
 
+class DecisionView(BaseModel):
+    """What somebody decided about an appraisal."""
+
+    at: AwareDatetime
+    by: str
+    what: str
+    status: str
+    reason: str | None
+    evidence: UUID | None
+
+
 def _view(row: RowMapping) -> AppraisalView:
-    result = repository.stored(row)
+    return _shown(row, repository.stored(row))
+
+
+def _shown(row: RowMapping, result: Any, **other: Any) -> AppraisalView:
     dimensions = {name: DimensionView(score=d.score, weight=d.weight, n=d.n) for name, d in result.dimensions.items()}
-    return AppraisalView(**_head(row), dimensions=dimensions, total=result.total, grade=result.grade)
+    ends = result.interval
+    return AppraisalView(
+        **{**_head(row), "outcome": row["outcome"], "revision": row["revision"], **other}, dimensions=dimensions,
+        total=result.total, low=ends and ends.low, high=ends and ends.high, grade=result.grade,
+    )  # fmt: skip
 
 
 def _head(row: RowMapping) -> dict[str, Any]:
@@ -79,15 +111,20 @@ def _head(row: RowMapping) -> dict[str, Any]:
     }
 
 
-def _visible(principal: Principal) -> Select[Any]:
+def visible(principal: Principal) -> Select[Any]:
     return repository.all_appraisals().where(seen_by(principal))
 
 
-async def _one(tx: Tx, principal: Principal, id: UUID) -> RowMapping:
-    row = await tx.first(_visible(principal).where(table.c.id == id))
+async def one_of(tx: Tx, principal: Principal, id: UUID) -> RowMapping:
+    """The appraisal, or `NotFound` where this principal may not see it."""
+    row = await tx.first(visible(principal).where(table.c.id == id))
     if row is None:
         raise NotFound("There is no appraisal {id} that you may see.", id=id)
     return row
+
+
+async def one_appraisal_view(tx: Tx, principal: Principal, id: UUID) -> AppraisalView:
+    return _view(await one_of(tx, principal, id))
 
 
 @router.get("/appraisals")
@@ -100,7 +137,7 @@ async def list_appraisals(
     cursor: Cursor = None,
 ) -> Page[AppraisalView]:
     """Appraisals, the newest first: agents see their own, team leads their team's."""
-    query = _visible(principal)
+    query = visible(principal)
     if employee_id is not None:
         query = query.where(table.c.employee_id == employee_id)
     if cycle_id is not None:
@@ -109,16 +146,32 @@ async def list_appraisals(
 
 
 @router.get("/appraisals/{id}")
-async def one_appraisal(id: UUID, response: Response, tx: CurrentTx, principal: Reader) -> AppraisalView:
-    """One appraisal."""
-    row = await _one(tx, principal, id)
+async def one_appraisal(
+    id: UUID, response: Response, tx: CurrentTx, principal: Reader, as_of: AsOf = None
+) -> AppraisalView:
+    """One appraisal; with `as_of` rebuilt from what its ledger and its history held then."""
+    row = await one_of(tx, principal, id)
     tag(response, row["version"])
-    return _view(row)
+    if as_of is None:
+        return _view(row)
+    past = outcome(template_of(row), await ledger.lines(tx, id, as_of))
+    decided = await history.of(tx, id, as_of)
+    status = decided[-1]["status"] if decided else "open"
+    closings = [d for d in decided if d["what"] in ("finalised", "revised", "appeal_upheld")]
+    follows = row["outcome"] if closings and row["finalised_at"] and len(closings) == row["revision"] else None
+    return _shown(row, past, status=status, revision=len(closings), outcome=follows)
+
+
+@router.get("/appraisals/{id}/history")
+async def history_of_appraisal(id: UUID, tx: CurrentTx, principal: Reader) -> list[DecisionView]:
+    """Who decided what about it, when and why, the oldest first."""
+    await one_of(tx, principal, id)
+    return [DecisionView(**{name: row[name] for name in DecisionView.model_fields}) for row in await history.of(tx, id)]
 
 
 @router.get("/appraisals/{id}/explanation")
 async def explain_appraisal(
-    id: UUID, response: Response, tx: CurrentTx, principal: Reader, language: Language
+    id: UUID, response: Response, tx: CurrentTx, principal: Reader, language: Language, as_of: AsOf = None
 ) -> ExplanationView:
     """The total, rebuilt from the ledger: which audit gave how many points, and what was taken back by which event.
 
@@ -126,18 +179,30 @@ async def explain_appraisal(
     total. What rounding leaves over is given, a millionth each, to the entries that lost most by being cut.
     """
     await repository.one_snapshot(tx)
-    row = await _one(tx, principal, id)
-    explanation = explain(Template.model_validate(row["template"]), await repository.lines(tx, id))
+    row = await one_of(tx, principal, id)
+    explanation = explain(template_of(row), await ledger.lines(tx, id, as_of))
+    found = await evidence.behind_entries(tx, row, explanation)
     tag(response, row["version"])
-    return ExplanationView(
+    return ExplanationView.model_construct(
         **_head(row),
         **{name: getattr(explanation, name) for name in Explanation.model_fields},
+        behind=found,
         words=_words(explanation, language),
     )
 
 
+@router.get("/appraisals/{id}/entries/{entry_id}/days/{day}")
+async def facts_of_day(id: UUID, entry_id: UUID, day: date, tx: CurrentTx, principal: Reader) -> list[Evidence]:
+    """The single calls, cases, ratings, audits or examinations of one day behind an entry, and what each moved."""
+    row = await one_of(tx, principal, id)
+    found = await evidence.of_day(tx, row, entry_id, day)
+    if found is None:
+        raise NotFound("The appraisal {id} has no measured entry {entry}.", id=id, entry=entry_id)
+    return behind(*found)
+
+
 def _words(explanation: Explanation, language: str) -> list[str]:
-    if explanation.total is None:
+    if not explanation.entries:
         return [say(language, "Nothing has been entered yet, so there is no score and no total.")]
     words = [
         say(
@@ -150,6 +215,9 @@ def _words(explanation: Explanation, language: str) -> list[str]:
         for name, dimension in explanation.dimensions.items()
         if dimension.score is not None
     ]
+    if explanation.total is None:
+        missing = ", ".join(name for name, d in explanation.dimensions.items() if d.score is None)
+        return [*words, say(language, "There is no total while these have no score: {missing}.", missing=missing)]
     words.append(
         say(
             language,
@@ -166,4 +234,14 @@ def _words(explanation: Explanation, language: str) -> list[str]:
             "entries that lost most by it.",
         )
     )
+    if better := explanation.better:
+        words.append(
+            say(
+                language,
+                "The grade {grade} begins at {least}: {more} more are needed.",
+                grade=better.grade,
+                least=better.at_least,
+                more=better.total,
+            )
+        )
     return words

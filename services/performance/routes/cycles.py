@@ -1,17 +1,22 @@
 """Appraisal cycles over HTTP."""
 
+from asyncio import to_thread
 from datetime import date
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from fastapi import Depends, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from fastapi import Depends, Query, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from sqlalchemy.engine import RowMapping
 
-from services.performance.domain.templates import Template
-from services.performance.repository import appraisals
+from services.performance.domain.consequences import BandShare, distribution
+from services.performance.domain.fairness import FairnessReport, report
+from services.performance.domain.templates import PROBATION, Template
+from services.performance.repository import appraisals, calculation, closing, fairness, weightings
 from services.performance.repository import cycles as repository
+from services.performance.repository.held import template_of
 from services.performance.tables import cycles as table
+from shared.db import Tx
 from shared.errors import IllegalState, NotFound
 from shared.events import Code
 from shared.http import CurrentTx, service_router, tag
@@ -35,12 +40,18 @@ class NewCycle(BaseModel):
     kind: Kind
     first: date = Field(alias="from")
     last: date = Field(alias="to")
-    template: Template = Template()
+    template: Template | None = None
+    employee_id: UUID | None = None
+    """Whose probation it is; for no other kind."""
+    weighting_id: UUID | None = None
+    """A weighting by experts whose first level gives the weights of the dimensions."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.first > self.last:
             raise ValueError("'from' lies after 'to'")
+        if (self.kind == "probation") != (self.employee_id is not None):
+            raise ValueError("a probation has an employee, and no other kind of cycle has one")
         return self
 
 
@@ -57,7 +68,17 @@ class CycleView(BaseModel):
     last: date = Field(alias="to")
     status: str
     template: Template
+    employee_id: UUID | None
+    weighting_id: UUID | None
+    calibrated_at: AwareDatetime | None
+    finalised_at: AwareDatetime | None
     version: int
+
+
+class Calculated(BaseModel):
+    """How many appraisals were looked at."""
+
+    appraisals: int
 
 
 def _view(row: RowMapping) -> CycleView:
@@ -73,9 +94,12 @@ async def open_cycle(
 ) -> CycleView:
     """Open a cycle: everybody's appraisal begins, with the audits that were submitted in the period already."""
     await repository.wait_alone(tx)
+    template = new.template or (PROBATION if new.employee_id else Template())
+    if new.weighting_id is not None:
+        template = template.weighed(await weightings.first_level(tx, new.weighting_id))
     if await repository.has_code(tx, new.code):
         raise IllegalState("There is a cycle {code} already; choose another code.", code=new.code)
-    other = await repository.overlapping(tx, new.kind, new.first, new.last)
+    other = await repository.overlapping(tx, new.kind, new.first, new.last, new.employee_id)
     if other is not None:
         raise IllegalState(
             "The open cycle {code} of the same kind shares days with this one; choose other days.", code=other
@@ -88,12 +112,15 @@ async def open_cycle(
         kind=new.kind,
         first_day=new.first,
         last_day=new.last,
-        template=new.template.model_dump(mode="json"),
+        template=template.model_dump(mode="json"),
+        weighting_id=new.weighting_id,
+        employee_id=new.employee_id,
         opened_by=principal.sub,
         opened_at=tx.now,
     )
     await repository.appraise_everybody(tx, row["id"])
     await appraisals.book(tx, await appraisals.audits_between(tx, new.first, new.last))
+    await appraisals.carry(tx, kind=new.kind)
     tag(response, row["version"])
     return _view(row)
 
@@ -112,3 +139,78 @@ async def one_cycle(id: UUID, response: Response, tx: CurrentTx, _: Anyone) -> C
         raise NotFound("There is no cycle {id}.", id=id)
     tag(response, row["version"])
     return _view(row)
+
+
+async def _locked(tx: Tx, id: UUID, *allowed: str) -> RowMapping:
+    """The cycle, alone, if it is in one of these states; nothing is booked meanwhile."""
+    await repository.wait_alone(tx)
+    row = await repository.cycle(tx, id)
+    if row is None:
+        raise NotFound("There is no cycle {id}.", id=id)
+    if row["status"] not in allowed:
+        raise IllegalState(
+            "The cycle {code} is {status}; this is for cycles that are {allowed}.",
+            code=row["code"], status=row["status"], allowed=" or ".join(allowed),
+        )  # fmt: skip
+    return row
+
+
+Closer = Annotated[Principal, Depends(allowed("manager", "hr"))]
+
+
+@router.post("/cycles/{id}/calculation")
+async def calculate_cycle(id: UUID, tx: CurrentTx, principal: Closer) -> Calculated:
+    """Measure all indicators by the facts of the period, and book what changed. As often as one likes."""
+    row = await _locked(tx, id, "open", "calibrated")
+    chunks = await calculation.chunks(tx, id)
+    for ids in chunks:
+        await calculation.calculate(tx, row, ids, by=principal.sub)
+    return Calculated(appraisals=sum(map(len, chunks)))
+
+
+@router.post("/cycles/{id}/calibration")
+async def calibrate_cycle(id: UUID, response: Response, tx: CurrentTx, principal: Closer) -> CycleView:
+    """End the ratings, measure, and let managers compare: from now on totals can be adjusted, with a reason."""
+    row = await _locked(tx, id, "open")
+    for ids in await calculation.chunks(tx, id):
+        await calculation.calculate(tx, row, ids, by=principal.sub)
+        await closing.advance(tx, ids, by=principal.sub, what="calibrated", status="calibrated")
+    row = await repository.change(tx, id, status="calibrated", calibrated_by=principal.sub, calibrated_at=tx.now)
+    tag(response, row["version"])
+    return _view(row)
+
+
+@router.post("/cycles/{id}/finalisation")
+async def finalise_cycle(id: UUID, response: Response, tx: CurrentTx, principal: Closer) -> CycleView:
+    """Measure a last time and close every appraisal: grades stand, what follows from them is published."""
+    row = await _locked(tx, id, "open", "calibrated")
+    for ids in await calculation.chunks(tx, id):
+        held, results = await calculation.calculate(tx, row, ids, by=principal.sub, quiet=True)
+        causes = dict.fromkeys(held, str(id))
+        await closing.close(tx, list(held.values()), results, causes, by=principal.sub, what="finalised")
+    row = await repository.change(tx, id, status="finalised", finalised_by=principal.sub, finalised_at=tx.now)
+    tag(response, row["version"])
+    return _view(row)
+
+
+@router.get("/cycles/{id}/grades")
+async def grades_of_cycle(
+    id: UUID, tx: CurrentTx, _: Annotated[Principal, Depends(allowed("manager", "hr", "service"))]
+) -> list[BandShare]:
+    """How many have which grade, beside the guidance. Nobody is moved to fit it."""
+    row = await repository.cycle(tx, id)
+    if row is None:
+        raise NotFound("There is no cycle {id}.", id=id)
+    return distribution(template_of(row), await fairness.grades(tx, id))
+
+
+@router.get("/cycles/{id}/fairness")
+async def fairness_of_cycle(
+    id: UUID, tx: CurrentTx, _: Annotated[Principal, Depends(allowed("manager", "hr"))],
+    seed: Annotated[int, Query(ge=0, le=2**31)] = 1,
+) -> FairnessReport:  # fmt: skip
+    """Who was appraised how: by team, manager, tenure and source channel; and how far ranks can be relied upon."""
+    if await repository.cycle(tx, id) is None:
+        raise NotFound("There is no cycle {id}.", id=id)
+    people = await fairness.people(tx, id)
+    return await to_thread(report, people, seed)

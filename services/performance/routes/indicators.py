@@ -8,7 +8,17 @@ from fastapi import Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.engine import RowMapping
 
-from services.performance.domain.indicators import Direction, Formula, Source
+from services.performance.domain.indicators import (
+    Definition,
+    Direction,
+    Formula,
+    Guard,
+    Indicator,
+    Level,
+    Source,
+    Target,
+    Value,
+)
 from services.performance.repository import facts
 from services.performance.repository import indicators as repository
 from services.performance.repository.people import sees
@@ -38,10 +48,15 @@ class IndicatorView(BaseModel):
     names: dict[str, str]
     unit: str
     direction: Direction
+    scale: Number
+    levels: list[Level] | None
+    target: Target | None
+    least_n: int
+    guards: list[Guard]
 
 
 class IntervalView(BaseModel):
-    """Both ends of a 95 % Wilson score interval."""
+    """Both ends of a 95 % interval."""
 
     low: Number
     high: Number
@@ -58,6 +73,8 @@ class ValueView(BaseModel):
     value: Number | None
     n: int
     interval: IntervalView | None
+    points: Number | None
+    """0 to 100; null where the indicator is not scored, or rests on less than its least n."""
 
 
 class ValuesView(BaseModel):
@@ -76,12 +93,23 @@ async def list_indicators(
     tx: CurrentTx, _: Anyone, language: Language, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[IndicatorView]:
     """Every version of every indicator."""
-
-    def view(row: RowMapping) -> IndicatorView:
-        return IndicatorView(**row, indicator=row["key"], name=row["names"][language])
-
     keys = [table.c.key, table.c.version]
-    return await page(tx, repository.all_versions(), keys, view, limit=limit, cursor=cursor, newest_first=False)
+    return await page(
+        tx, repository.all_versions(), keys, lambda row: _view(row, language),
+        limit=limit, cursor=cursor, newest_first=False,
+    )  # fmt: skip
+
+
+def _view(row: RowMapping, language: str) -> IndicatorView:
+    return IndicatorView(**row, indicator=row["key"], name=row["names"][language])
+
+
+@router.post("/indicators", status_code=201)
+async def define_indicator(
+    new: Definition, tx: CurrentTx, language: Language, _: Annotated[Principal, Depends(allowed("manager", "hr"))]
+) -> IndicatorView:
+    """A new indicator, or a new version of one: it holds for appraisals whose last day is not before `valid_from`."""
+    return _view(await repository.add(tx, new), language)
 
 
 @router.get("/indicators/values")
@@ -104,24 +132,32 @@ async def indicator_values(
         )
     if not await sees(tx, principal, employee_id):
         raise NotFound("There is no employee {id} that you may see.", id=employee_id)
-    holding = await repository.holding(tx, last)
-    sums = {
-        source: await facts.sums(tx, source, employee_id, first, last)
-        for source in sorted({indicator.source for indicator in holding})
-    }
     items = []
-    for indicator in holding:
-        value, n, interval = indicator.of(sums[indicator.source])
-        items.append(
-            ValueView(
-                indicator=indicator.key,
-                version=indicator.version,
-                name=indicator.names[language],
-                unit=indicator.unit,
-                direction=indicator.direction,
-                value=value,
-                n=n,
-                interval=IntervalView(low=interval.low, high=interval.high) if interval else None,
-            )
-        )
+    groups: dict[tuple[Source, tuple[Guard, ...]], list[Indicator]] = {}
+    for indicator in await repository.holding(tx, last):
+        if indicator.source != "manual":  # what people rate belongs to an appraisal, not to days
+            groups.setdefault((indicator.source, indicator.guards), []).append(indicator)
+    for (source, guards), asked in groups.items():
+        pairs = frozenset((i.measure, i.base) for i in asked if i.needs_spread)
+        known = await facts.sums(tx, source, [employee_id], first, last, guards=guards, pairs=pairs)
+        sums, spreads = known[employee_id]
+        for indicator in asked:
+            found = indicator.of(sums, spreads.get((indicator.measure, indicator.base)))
+            items.append(_value(indicator, found, language))
     return ValuesView(employee_id=employee_id, first=first, last=last, items=items)
+
+
+def _value(indicator: Indicator, found: Value, language: str) -> ValueView:
+    value, n, interval = found
+    scored = value is not None and indicator.scored and n >= indicator.least_n
+    return ValueView(
+        indicator=indicator.key,
+        version=indicator.version,
+        name=indicator.names[language],
+        unit=indicator.unit,
+        direction=indicator.direction,
+        value=value,
+        n=n,
+        interval=IntervalView(low=interval.low, high=interval.high) if interval else None,
+        points=indicator.points(value) if value is not None and scored else None,
+    )

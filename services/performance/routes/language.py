@@ -8,7 +8,7 @@ from shared.i18n import preferred
 from shared.settings import Settings
 
 
-def _language(request: Request, accept_language: Annotated[str | None, Header()] = None) -> str:
+async def _language(request: Request, accept_language: Annotated[str | None, Header()] = None) -> str:
     settings: Settings = request.app.state.settings
     return preferred(accept_language, settings.language)
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.qa.domain.audits import may_audit, person
-from services.qa.domain.scoring import Words
+from services.qa.domain.scorecards import Words
 from shared.events import Code, ExternalId
 
 Size = Annotated[int, Field(ge=1, le=10_000)]

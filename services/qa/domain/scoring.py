@@ -1,85 +1,51 @@
-"""What is a scorecard, and what do the answers to it come to?
+"""What do the answers to a scorecard come to?
 
-A scorecard lists criteria whose weights add up to 100. A published version never changes, and audits pin the version
-they were made with. Scoring is one pure function, `score`.
+One pure function, `score`, of a scorecard and answers. Each answer earns a part, from 0 to all, of its criterion's
+weight. With e and p for what was earned and possible among the criteria that were answered and not "not applicable":
+
+    question          100 · Σ e / Σ p           over all criteria; their weights add up to 100
+    points            100 · Σ e / Σ p           p without bonus sections, e with them; at most the cap
+    group_multiplier  100 · Σ w·e / Σ w·p       over sections of weight w
+    section           100 · Σ w·(e/p) / Σ w     over sections of weight w, which add up to 100
+
+So by the policy `redistributed` the weight of what was not applicable falls to the others in proportion; by
+`full_marks` it counts as earned, outside bonus sections. By either, a section in which nothing was applicable drops
+out, and where nothing was applicable at all there is no score. Criteria whose condition does not hold are hidden, and
+an answer to them does not count: they are in neither sum, by either policy.
+
+All sums are of integers and so exact. The score is rounded in `_hundredths`, half-even to two places, and nowhere else;
+the result follows from the rounded score, so that what people see is consistent.
 """
 
-from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
+from math import lcm
 from typing import Annotated, Literal, NamedTuple
-from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import StringConstraints
 
+from services.qa.domain.scorecards import (
+    NOT_APPLICABLE,
+    Bands,
+    Choice,
+    Criterion,
+    Draft,
+    Prose,
+    Scale,
+    Scorecard,
+    Value,
+    YesNo,
+    in_order,
+    possible,
+)
 from shared.contracts.qa import ErrorClass
-from shared.errors import FieldError, Invalid
-from shared.numbers import Number, Score, rounded
+from shared.errors import Invalid
+from shared.events import Seconds
+from shared.numbers import rounded
 
-Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
-Words = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
-Weight = Annotated[Number, Field(gt=0, le=100, decimal_places=2)]
-Value = Literal["yes", "no", "not_applicable"]
 Result = Literal["passed", "failed"]
-FULL = Decimal(100)
-
-
-class Section(BaseModel):
-    """A heading over some criteria."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    key: Key
-    name_en: Words
-    name_zh: Words
-
-
-class Criterion(BaseModel):
-    """One thing that is looked at; `weight` is its share of 100."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    key: Key
-    name_en: Words
-    name_zh: Words
-    competency: Key
-    weight: Weight
-    fatal: bool = False
-    error_class: ErrorClass = "none"
-    section: Key | None = None
-
-
-class Draft(BaseModel):
-    """What a person writes of a scorecard.
-
-    `fatal` says what a failed fatal criterion does: `score_zero`, the score becomes 0; `result_fail`, the score stays.
-    Either way the result is a fail.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    code: Key
-    name_en: Words
-    name_zh: Words
-    passing_score: Score
-    fatal: Literal["score_zero", "result_fail"] = "score_zero"
-    sections: Annotated[tuple[Section, ...], Field(max_length=50)] = ()
-    criteria: Annotated[tuple[Criterion, ...], Field(min_length=1, max_length=200)]
-
-
-class Scorecard(Draft):
-    """A published version."""
-
-    id: UUID
-    version: int
-    published_at: AwareDatetime
-    published_by: str
-
-    @property
-    def label(self) -> str:
-        """How events name it."""
-        return f"{self.code}@{self.version}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +53,27 @@ class Answer:
     """What an auditor found on one criterion, and where in the recording. The comment never leaves QA."""
 
     value: Value
-    comment: Annotated[str, StringConstraints(max_length=5000)] | None = None
-    at_seconds: Annotated[float, Field(ge=0, le=1_000_000)] | None = None
+    comment: Annotated[str, StringConstraints(max_length=5000, pattern=r"^[^\x00]*$")] | None = None
+    at_seconds: Seconds | None = None
 
 
 Answers = Mapping[str, Answer]
 
 
+class Accuracy(NamedTuple):
+    """How many criteria of one error class were judged, and how many of them failed."""
+
+    judged: int
+    failed: int
+
+
 class Outcome(NamedTuple):
     """What answers come to.
 
-    `raw_score` is what was earned, `score` what it counts after fatal criteria, both 0 to 100; both and `result` are
-    None where nothing was applicable. `critical_errors` are the failed criteria that are fatal.
+    `raw_score` is what was earned, `score` what it counts after fatal criteria, from 0 to 100 or the cap; both and
+    `result` are None where nothing was applicable. `marks`: what each judged criterion earned, in parts of 100.
+    `critical_errors` are the failed fatal criteria that by themselves fail the audit; `fatal_hit` says that a fatal
+    criterion failed at all. `possible_points`: how much of a weight of 100 was applicable, where weights add up to it.
     """
 
     raw_score: Decimal | None
@@ -106,35 +81,138 @@ class Outcome(NamedTuple):
     result: Result | None
     failed: tuple[Criterion, ...]
     critical_errors: tuple[str, ...]
+    fatal_hit: bool
+    marks: Mapping[str, Decimal]
+    accuracy: Mapping[ErrorClass, Accuracy]
+    possible_points: Decimal | None
 
 
-NOTHING = Outcome(None, None, None, (), ())
+NOTHING = Outcome(None, None, None, (), (), False, {}, {}, None)
 """Where there was nothing to judge."""
 
 
-def check_scorable(card: Draft) -> None:
-    """Raise `Invalid` with the reason if this scorecard cannot be scored."""
-    for field, keys in (("criteria", [c.key for c in card.criteria]), ("sections", [s.key for s in card.sections])):
-        if twice := sorted(key for key, n in Counter(keys).items() if n > 1):
-            wrong: FieldError = {"field": field, "message": ", ".join(twice)}
-            raise Invalid("These keys are there twice: {keys}.", keys=", ".join(twice), errors=[wrong])
-    known = {section.key for section in card.sections}
-    for n, criterion in enumerate(card.criteria):
-        if criterion.section is not None and criterion.section not in known:
-            wrong = {"field": f"criteria.{n}.section", "message": criterion.section}
-            raise Invalid(
-                "The criterion {key} names the section {section}, which is not there.",
-                key=criterion.key, section=criterion.section, errors=[wrong],
-            )  # fmt: skip
-    total = sum((criterion.weight for criterion in card.criteria), Decimal(0))
-    if total != FULL:
-        wrong = {"field": "criteria", "message": f"{total} != {FULL}"}
-        raise Invalid(
-            "The weights of the criteria must add up to 100; they add up to {total}.", total=total, errors=[wrong]
+class _Judged(NamedTuple):
+    """What one answer comes to; `earned` in units of the scorer."""
+
+    earned: int
+    mark: Decimal
+    failed: bool
+
+
+class _Step(NamedTuple):
+    """A criterion as the scorer goes through it: behind the one that its condition names."""
+
+    criterion: Criterion
+    key: str
+    section: int
+    weight: int
+    bonus: bool
+    parent: str | None
+    shown: frozenset[str | Decimal]
+    judge: Callable[[str | Decimal], _Judged]
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """A scorecard made ready: weights as integers, `unit` of them to the point, and a table of every answer."""
+
+    card: Draft
+    unit: int
+    steps: tuple[_Step, ...]
+    weights: tuple[int, ...]
+    names: tuple[str | None, ...]
+
+
+def scorer_of(card: Draft) -> Scorer:
+    """The scorecard made ready to score, compiled once in its life."""
+    if card._scorer is None:
+        card._scorer = _compile(card)
+    scorer: Scorer = card._scorer
+    return scorer
+
+
+def _compile(card: Draft) -> Scorer:
+    names = (None, *(section.key for section in card.sections))
+    bonus = {section.key for section in card.sections if section.bonus}
+    parts = {c.key: _parts(c) for c in card.criteria if c.scored}
+    # So many units to the point that whatever can be earned is a whole number of them.
+    unit = 100 * lcm(*(part.denominator for some in parts.values() for part in some.values()))
+    steps = []
+    for criterion in in_order(card.criteria):
+        condition = criterion.shown_if
+        steps.append(
+            _Step(
+                criterion=criterion,
+                key=criterion.key,
+                section=names.index(criterion.section),
+                weight=int(criterion.weight * unit),
+                bonus=criterion.section in bonus,
+                parent=condition.criterion if condition else None,
+                shown=frozenset(condition.values if condition else ()),
+                judge=_judge(criterion, parts[criterion.key], unit) if criterion.scored else _unjudged,
+            )
         )
+    weights = (1, *(int((section.weight or 1) * 100) for section in card.sections))
+    return Scorer(card, unit, tuple(steps), weights, names)
 
 
-def check_known(card: Scorecard, keys: Collection[str], field: str) -> None:
+def _parts(criterion: Criterion) -> dict[str | Decimal | int, Fraction]:
+    """Each answer, for bands the number of the band, → the part of the weight that it earns."""
+    match criterion.answer:
+        case YesNo():
+            return {"yes": Fraction(1), "no": Fraction(0)}
+        case Scale(lowest=lowest, highest=highest):
+            return {Decimal(n): Fraction(n - lowest, highest - lowest) for n in range(lowest, highest + 1)}
+        case Choice(options=options):
+            most = max(option.points for option in options)
+            return {option.key: Fraction(option.points) / Fraction(most) for option in options}
+        case Bands(bands=bands):
+            most = max(band.points for band in bands)
+            return {n: Fraction(band.points) / Fraction(most) for n, band in enumerate(bands)}
+        case Prose():
+            return {}
+
+
+def _judge(
+    criterion: Criterion, parts: dict[str | Decimal | int, Fraction], unit: int
+) -> Callable[[str | Decimal], _Judged]:
+    least = None if criterion.fails_below is None else Fraction(criterion.fails_below) / 100
+    table = {
+        answer: _Judged(
+            earned=int(part * int(criterion.weight * unit)),
+            mark=rounded(Decimal(part.numerator * 100) / part.denominator),
+            failed=part == 0 if least is None else part < least,
+        )
+        for answer, part in parts.items()
+    }
+    if not isinstance(criterion.answer, Bands):
+        return table.__getitem__
+    bounds = [band.below for band in criterion.answer.bands]
+
+    def by_band(value: str | Decimal) -> _Judged:
+        assert isinstance(value, Decimal)
+        return table[next(n for n, below in enumerate(bounds) if below is None or value < below)]
+
+    return by_band
+
+
+def _unjudged(value: str | Decimal) -> _Judged:
+    raise AssertionError("a text is not scored")
+
+
+def check_known(card: Scorecard, answers: Answers, field: str) -> None:
+    """Raise `Invalid` naming the answers to what is no criterion, or that its criterion does not allow."""
+    check_keys(card, answers, field)
+    by_key = {criterion.key: criterion for criterion in card.criteria}
+    if wrong := [key for key, answer in answers.items() if not possible(by_key[key], answer.value)]:
+        raise Invalid(
+            "These criteria cannot be answered so: {keys}. Answer yes, no, the key of an option, a whole number on the "
+            "scale, a number or a text, as the criterion asks, or not_applicable.",
+            keys=", ".join(wrong), errors=[{"field": f"{field}.{key}.value", "message": key} for key in wrong],
+        )  # fmt: skip
+
+
+def check_keys(card: Scorecard, keys: Collection[str], field: str) -> None:
     """Raise `Invalid` naming those of the keys that are no criteria of this scorecard."""
     if unknown := sorted(set(keys) - {criterion.key for criterion in card.criteria}):
         raise Invalid(
@@ -145,37 +223,128 @@ def check_known(card: Scorecard, keys: Collection[str], field: str) -> None:
 
 
 def check_complete(card: Scorecard, answers: Answers) -> None:
-    """Raise `Invalid` naming the criteria that have no answer."""
-    if missing := [criterion.key for criterion in card.criteria if criterion.key not in answers]:
+    """Raise `Invalid` naming the criteria that show and have no answer, or lack the comment they ask for."""
+    steps = {step.key: step for step in scorer_of(card).steps}
+    shown = {key for key, step in steps.items() if _shows(steps, answers, step)}
+    keys = [criterion.key for criterion in card.criteria if criterion.key in shown]
+    if missing := [key for key in keys if key not in answers]:
         raise Invalid(
             "Every criterion needs an answer; these have none: {keys}.",
             keys=", ".join(missing),
             errors=[{"field": f"answers.{key}", "message": key} for key in missing],
         )
+    if silent := [key for key in keys if not answers[key].comment and _asks_for_comment(steps[key], answers[key])]:
+        raise Invalid(
+            "These criteria need a comment: {keys}.",
+            keys=", ".join(silent),
+            errors=[{"field": f"answers.{key}.comment", "message": key} for key in silent],
+        )
 
 
-def score(card: Scorecard, answers: Answers) -> Outcome:
-    """What complete answers come to.
+def _shows(steps: Mapping[str, _Step], answers: Answers, step: _Step) -> bool:
+    if step.parent is None:
+        return True
+    answer = answers.get(step.parent)
+    return answer is not None and answer.value in step.shown and _shows(steps, answers, steps[step.parent])
 
-    The score is the weight of what was met in a hundred parts of the weight of what was applicable: so the weight of
-    what was not applicable falls to the others in proportion. It is rounded here, half-even to two places, and nowhere
-    else; the result follows from the rounded score, so that what people see is consistent.
-    """
-    met = applicable = Decimal(0)
-    failed: list[Criterion] = []
-    for criterion in card.criteria:
-        value = answers[criterion.key].value
-        if value == "not_applicable":
+
+def _asks_for_comment(step: _Step, answer: Answer) -> bool:
+    if step.criterion.comment != "on_fail":
+        return step.criterion.comment == "required"
+    return step.criterion.scored and answer.value != NOT_APPLICABLE and step.judge(answer.value).failed
+
+
+def score(card: Draft, answers: Answers) -> Outcome:
+    """What complete answers come to; the module says how."""
+    scorer = scorer_of(card)
+    full_marks = card.not_applicable == "full_marks"
+    earned = [0] * len(scorer.names)
+    possible = [0] * len(scorer.names)
+    given = [0] * len(scorer.names)  # what is possible among what was not applicable
+    judged = [False] * len(scorer.names)
+    counted: dict[str, str | Decimal] = {}
+    marks: dict[str, Decimal] = {}
+    failed: set[str] = set()
+    hit: set[int] = set()
+    classes: dict[ErrorClass, list[int]] = {}
+    for criterion, key, section, weight, bonus, parent, shown, judge in scorer.steps:
+        if parent is not None and counted.get(parent) not in shown:
             continue
-        applicable += criterion.weight
-        if value == "yes":
-            met += criterion.weight
-        else:
-            failed.append(criterion)
-    if not applicable:
+        value = counted[key] = answers[key].value
+        if not weight:
+            continue
+        if value == NOT_APPLICABLE:
+            if not bonus:
+                given[section] += weight
+            continue
+        got, mark, fails = judge(value)
+        marks[key] = mark
+        judged[section] = True
+        earned[section] += got
+        if not bonus:
+            possible[section] += weight
+        tally = classes.get(criterion.error_class)
+        if tally is None:
+            tally = classes[criterion.error_class] = [0, 0]
+        tally[0] += 1
+        if fails:
+            tally[1] += 1
+            failed.add(key)
+            if criterion.fatal:
+                hit.add(section)
+    if full_marks:
+        for section, some in enumerate(judged):
+            if some:
+                earned[section] += given[section]
+                possible[section] += given[section]
+    if not any(possible):
         return NOTHING
-    raw = rounded(FULL * met / applicable)
-    critical = tuple(criterion.key for criterion in failed if criterion.fatal)
-    counts = rounded(Decimal(0)) if critical and card.fatal == "score_zero" else raw
-    passed = not critical and counts >= card.passing_score
-    return Outcome(raw, counts, "passed" if passed else "failed", tuple(failed), critical)
+    raw = counts = _hundredths(scorer, earned, possible)
+    fails_all = bool(hit) and card.fatal != "section_zero"
+    if hit and card.fatal == "score_zero":
+        counts = Decimal("0.00")
+    elif hit and card.fatal == "section_zero":
+        counts = _hundredths(scorer, [0 if n in hit else e for n, e in enumerate(earned)], possible)
+    failures = tuple(criterion for criterion in card.criteria if criterion.key in failed)
+    return Outcome(
+        raw_score=raw,
+        score=counts,
+        result="passed" if not fails_all and counts >= card.passing_score else "failed",
+        failed=failures,
+        critical_errors=tuple(criterion.key for criterion in failures if criterion.fatal) if fails_all else (),
+        fatal_hit=bool(hit),
+        marks=marks,
+        accuracy={error_class: Accuracy(*tally) for error_class, tally in classes.items()},
+        possible_points=_points(scorer, possible),
+    )
+
+
+def _hundredths(scorer: Scorer, earned: list[int], possible: list[int]) -> Decimal:
+    """The score, rounded half-even to two places: the one place where that happens."""
+    mode = scorer.card.weighting
+    top, bottom = 0, 1
+    if mode == "section":
+        total = 0
+        for e, p, weight in zip(earned, possible, scorer.weights, strict=True):
+            if p:  # e/p of this section, brought to one denominator with those before
+                top, bottom, total = top * p + weight * e * bottom, bottom * p, total + weight
+        bottom *= total
+    elif mode == "group_multiplier":
+        top = sum(e * weight for e, weight in zip(earned, scorer.weights, strict=True))
+        bottom = sum(p * weight for p, weight in zip(possible, scorer.weights, strict=True))
+    else:
+        top, bottom = sum(earned), sum(possible)
+    whole, rest = divmod(top * 10_000, bottom)
+    if rest * 2 > bottom or (rest * 2 == bottom and whole % 2):
+        whole += 1
+    if mode == "points":
+        whole = min(whole, int((scorer.card.cap or 100) * 100))
+    return Decimal(whole).scaleb(-2)
+
+
+def _points(scorer: Scorer, possible: list[int]) -> Decimal | None:
+    if scorer.card.weighting == "question":
+        return Decimal(sum(possible) * 100 // scorer.unit).scaleb(-2)
+    if scorer.card.weighting == "section":
+        return Decimal(sum(weight for p, weight in zip(possible, scorer.weights, strict=True) if p)).scaleb(-2)
+    return None

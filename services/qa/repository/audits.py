@@ -6,32 +6,36 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, FromClause, bindparam, select, text, true, tuple_
+from pydantic_core import to_json
+from sqlalchemy import ColumnElement, FromClause, and_, bindparam, func, or_, select, text, true, tuple_
 from sqlalchemy.engine import RowMapping
 
-from services.qa.domain.audits import Audit, Status
+from services.qa.domain.audits import Audit, Purpose, Rules, Status
 from services.qa.domain.scoring import Answer, Answers
 from services.qa.repository.people import Sight
-from services.qa.tables import audit_history, audits, disputes, employees
+from services.qa.tables import audit_history, audit_rules, audits, disputes, employees
 from shared.db import Tx
 from shared.errors import NotFound
 from shared.ids import new_id
+from shared.numbers import Number
 from shared.pages import Page, page, values_of
 
 _answers = TypeAdapter(dict[str, Answer])
+_marks = TypeAdapter(dict[str, Number])
 _by_id = select(audits).where(audits.c.id == bindparam("id"))
 _by_id_locked = _by_id.with_for_update()
 
 _CREATE = text("""
     WITH made AS (
         INSERT INTO qa.audits (id, recording_id, call_id, employee_id, scorecard_id, auditor_id, purpose, draw_id,
-                               status, version, revision, answers, critical_errors, created_at)
-        SELECT id, recording_id, call_id, employee_id, CAST(:scorecard AS uuid), auditor_id, 'standard',
-               CAST(:draw AS uuid), 'draft', 1, 0, '{}', '{}', CAST(:at AS timestamptz)
+                               status, version, revision, answers, critical_errors, created_at, focus, follows)
+        SELECT id, recording_id, call_id, employee_id, CAST(:scorecard AS uuid), auditor_id, CAST(:purpose AS text),
+               CAST(:draw AS uuid), 'draft', 1, 0, '{}', '{}', CAST(:at AS timestamptz),
+               CAST(:focus AS text[]), CAST(:follows AS uuid)
         FROM unnest(CAST(:ids AS uuid[]), CAST(:recordings AS uuid[]), CAST(:calls AS text[]),
                     CAST(:employees AS uuid[]), CAST(:auditors AS text[]))
              AS given (id, recording_id, call_id, employee_id, auditor_id)
-        ON CONFLICT ON CONSTRAINT audits_once DO NOTHING
+        ON CONFLICT (recording_id, scorecard_id, auditor_id, purpose) WHERE moved_from IS NULL DO NOTHING
         RETURNING *
     )
     INSERT INTO qa.audit_history (id, audit_id, at, actor, action, status_after, revision, new_revision,
@@ -47,7 +51,10 @@ _SAVE = text("""
         SET status = CAST(:status AS text), version = :version, revision = :revision,
             answers = coalesce(CAST(:answers AS jsonb), answers), raw_score = CAST(:raw_score AS numeric),
             score = CAST(:score AS numeric), result = CAST(:result AS text),
-            critical_errors = CAST(:critical_errors AS text[]), submitted_at = CAST(:submitted_at AS timestamptz)
+            critical_errors = CAST(:critical_errors AS text[]), submitted_at = CAST(:submitted_at AS timestamptz),
+            fatal_hit = :fatal_hit, failed = CAST(:failed AS text[]), marks = CAST(:marks AS jsonb),
+            accuracy = CAST(:accuracy AS jsonb), released_at = CAST(:released_at AS timestamptz),
+            acknowledged_at = CAST(:acknowledged_at AS timestamptz)
         WHERE id = :id
         RETURNING new.*, old.status AS status_before, old.score AS score_before,
                   new.revision > old.revision AS new_revision
@@ -72,7 +79,15 @@ class Unit:
 
 
 async def create(
-    tx: Tx, scorecard_id: UUID, units: Sequence[Unit], *, by: str, draw_id: UUID | None = None
+    tx: Tx,
+    scorecard_id: UUID,
+    units: Sequence[Unit],
+    *,
+    by: str,
+    draw_id: UUID | None = None,
+    purpose: Purpose = "standard",
+    focus: Sequence[str] | None = None,
+    follows: UUID | None = None,
 ) -> set[UUID]:
     """Ids of the audits made; none for a unit that this auditor has with this scorecard already."""
     made = await tx.run(
@@ -80,6 +95,9 @@ async def create(
         {
             "scorecard": scorecard_id,
             "draw": draw_id,
+            "purpose": purpose,
+            "focus": None if focus is None else list(focus),
+            "follows": follows,
             "at": tx.now,
             "actor": by,
             "ids": [new_id() for _ in units],
@@ -106,7 +124,9 @@ def absent(id: UUID) -> NotFound:
 
 
 def shape(row: RowMapping) -> Audit:
-    return Audit(**{**row, "answers": {key: Answer(**answer) for key, answer in row["answers"].items()}})
+    return Audit(
+        **{**row, "answers": _answers.validate_python(row["answers"]), "marks": _marks.validate_python(row["marks"])}
+    )
 
 
 async def save_answers(tx: Tx, audit: Audit) -> None:
@@ -132,11 +152,50 @@ async def save(tx: Tx, audit: Audit, action: str, *, by: str, reason: str | None
             "result": audit.result,
             "critical_errors": list(audit.critical_errors),
             "submitted_at": audit.submitted_at,
+            "fatal_hit": audit.fatal_hit,
+            "failed": list(audit.failed),
+            "marks": _marks.dump_json(dict(audit.marks)).decode(),
+            "accuracy": to_json(audit.accuracy).decode(),
+            "released_at": audit.released_at,
+            "acknowledged_at": audit.acknowledged_at,
             "at": tx.now,
             "actor": by,
             "action": action,
             "reason": reason,
         },
+    )
+
+
+async def add_moved(tx: Tx, audit: Audit, *, by: str, reason: str) -> None:
+    """Keep an audit that was moved to another employee, with its history."""
+    row = {column.name: getattr(audit, column.name) for column in audits.c}
+    listed = {name: list(row[name]) for name in ("critical_errors", "failed")}
+    told = {"answers": _answers.dump_python(dict(audit.answers), mode="json", exclude_none=True)}
+    marks = {"marks": _marks.dump_python(dict(audit.marks), mode="json"), "accuracy": dict(audit.accuracy)}
+    await tx.run(audits.insert(), {**row, **listed, **told, **marks})
+    kept = {name: row[name] for name in ("revision", "raw_score", "score", "result")}
+    await tx.run(
+        audit_history.insert(),
+        {
+            **kept, **told, "critical_errors": listed["critical_errors"], "id": new_id(), "audit_id": audit.id,
+            "at": tx.now, "actor": by, "action": "moved", "reason": reason, "status_after": audit.status,
+            "new_revision": True,
+        },
+    )  # fmt: skip
+
+
+async def rules(tx: Tx, *, to_change: bool = False) -> tuple[int, Rules]:
+    """Version and rules, the newest, `to_change` locked."""
+    query = select(audit_rules).order_by(audit_rules.c.version.desc()).limit(1)
+    row = await tx.first(query.with_for_update() if to_change else query)
+    assert row is not None  # a migration put it there
+    return row["version"], Rules(**row["rules"])
+
+
+async def change_rules(tx: Tx, version: int, new: Rules, by: str) -> None:
+    await tx.run(
+        audit_rules.insert(),
+        {"version": version, "rules": new.model_dump(), "changed_at": tx.now, "changed_by": by},
     )
 
 
@@ -164,7 +223,7 @@ async def listed(tx: Tx, wanted: Wanted, sight: Sight, shape: Any, *, limit: int
         one = audits.alias("one")
         newest = (
             select(one.c.id)
-            .where(one.c.employee_id == seen.c.employee_id, one.c.status != "draft", *_conditions(one, wanted))
+            .where(one.c.employee_id == seen.c.employee_id, _told_of(one, sight), *_conditions(one, wanted))
             .order_by(one.c.id.desc())
             .limit(limit + 1)
         )
@@ -173,6 +232,12 @@ async def listed(tx: Tx, wanted: Wanted, sight: Sight, shape: Any, *, limit: int
         each = newest.lateral("newest")
         query = query.where(audits.c.id.in_(select(each.c.id).select_from(seen.join(each, true()))))
     return await page(tx, query, [audits.c.id], shape, limit=limit, cursor=cursor)
+
+
+def _told_of(audit: FromClause, sight: Sight) -> ColumnElement[bool]:
+    """Released, or waiting for a release by the one who looks."""
+    waiting = and_(audit.c.status == "unreleased", audit.c.employee_id.is_distinct_from(sight.me))
+    return or_(audit.c.released_at.is_not(None), waiting)
 
 
 def _conditions(audit: FromClause, wanted: Wanted) -> list[ColumnElement[bool]]:
@@ -213,6 +278,11 @@ async def close_dispute(tx: Tx, audit_id: UUID, outcome: str, reason: str, comme
         .where(disputes.c.audit_id == audit_id, disputes.c.decided_at.is_(None))
         .values(decided_at=tx.now, decided_by=by, outcome=outcome, decision_reason=reason, decision_comment=comment)
     )
+
+
+async def disputes_before(tx: Tx, audit_id: UUID) -> int:
+    found: int = await tx.scalar(select(func.count()).where(disputes.c.audit_id == audit_id))
+    return found
 
 
 async def disputes_of(tx: Tx, audit_id: UUID) -> Sequence[RowMapping]:

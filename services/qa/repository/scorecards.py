@@ -1,15 +1,17 @@
-"""Which scorecards are there?"""
+"""Which scorecards are there, published and in the making?"""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, select, text
 from sqlalchemy.engine import RowMapping
 
-from services.qa.domain.scoring import Draft, Scorecard
-from services.qa.tables import scorecards
+from services.qa.domain.scorecards import Draft, Scorecard
+from services.qa.tables import scorecard_drafts, scorecards
 from shared.db import Tx
-from shared.errors import NotFound
+from shared.errors import IllegalState, NotFound
 from shared.ids import new_id
 from shared.pages import Page, page
 
@@ -25,7 +27,8 @@ async def publish(tx: Tx, draft: Draft, by: str) -> Scorecard:
     version = await tx.scalar(
         text("SELECT coalesce(max(version), 0) + 1 FROM qa.scorecards WHERE code = :code"), {"code": draft.code}
     )
-    card = Scorecard(**dict(draft), id=new_id(), version=version, published_at=tx.now, published_by=by)
+    written = {name: getattr(draft, name) for name in Draft.model_fields}
+    card = Scorecard(**written, id=new_id(), version=version, published_at=tx.now, published_by=by)
     lists = card.model_dump(mode="json", include={"sections", "criteria"})
     await tx.run(scorecards.insert(), {**dict(card), **lists})
     return card
@@ -61,3 +64,60 @@ async def _one(tx: Tx, query: Select[Any], wanted: object) -> Scorecard:
 
 def _shape(row: RowMapping) -> Scorecard:
     return Scorecard(**row)
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """A scorecard in the making; it may not be scorable yet, and nothing can be audited by it."""
+
+    id: UUID
+    version: int
+    scorecard: Draft
+    created_at: datetime
+    created_by: str
+    changed_at: datetime
+    changed_by: str
+
+
+async def sketch(tx: Tx, draft: Draft, by: str) -> Sketch:
+    made = Sketch(new_id(), 1, draft, tx.now, by, tx.now, by)
+    row = {column.name: getattr(made, column.name) for column in scorecard_drafts.c}
+    await tx.run(scorecard_drafts.insert(), {**row, "scorecard": draft.model_dump(mode="json")})
+    return made
+
+
+async def find_sketch(tx: Tx, id: UUID, *, to_change: bool = False) -> Sketch:
+    """Raises `NotFound`, also for one that was published."""
+    query = select(scorecard_drafts).where(scorecard_drafts.c.id == id)
+    row = await tx.first(query.with_for_update() if to_change else query)
+    if row is None:
+        raise NotFound("There is no draft {id} of a scorecard.", id=id)
+    return _sketch(row)
+
+
+async def redraw(tx: Tx, before: Sketch, draft: Draft, by: str) -> Sketch:
+    """Replace what a draft, held locked, says."""
+    if draft.code != before.scorecard.code:
+        raise IllegalState(
+            "A draft keeps its code {code}; begin another one for another code.", code=before.scorecard.code
+        )
+    after = Sketch(before.id, before.version + 1, draft, before.created_at, before.created_by, tx.now, by)
+    await tx.run(
+        scorecard_drafts.update()
+        .where(scorecard_drafts.c.id == before.id)
+        .values(version=after.version, scorecard=draft.model_dump(mode="json"), changed_at=tx.now, changed_by=by)
+    )
+    return after
+
+
+async def drop_sketch(tx: Tx, id: UUID) -> None:
+    await tx.run(scorecard_drafts.delete().where(scorecard_drafts.c.id == id))
+
+
+async def sketches(tx: Tx, shape: Any, *, limit: int, cursor: str | None) -> Page[Any]:
+    keys = [scorecard_drafts.c.id]
+    return await page(tx, select(scorecard_drafts), keys, lambda row: shape(_sketch(row)), limit=limit, cursor=cursor)
+
+
+def _sketch(row: RowMapping) -> Sketch:
+    return Sketch(**{**row, "scorecard": Draft.model_validate(row["scorecard"])})

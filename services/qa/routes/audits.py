@@ -1,4 +1,4 @@
-"""Audits over HTTP: made, answered, submitted, disputed, decided."""
+"""Audits over HTTP: made, answered, submitted, released, acknowledged, disputed, decided, voided."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -9,24 +9,28 @@ from uuid import UUID
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from services.qa.domain.audits import Audit, Decision, Purpose, ReasonCode, Status, may_audit
-from services.qa.domain.scoring import Answer, Key, Result, check_known
+from services.qa.domain.audits import Audit, Decision, Purpose, ReasonCode, Rules, Status, may_audit, person
+from services.qa.domain.scorecards import Key
+from services.qa.domain.scoring import Answer, Result, check_keys
 from services.qa.repository import audits, people, recordings, scorecards
 from services.qa.repository.audits import Objection, Unit, Wanted
 from services.qa.repository.people import Sight, sees
 from services.qa.routes.router import router
 from services.qa.routes.sight import Seen, judges
+from shared.calendar import local_day
 from shared.db import Tx
 from shared.errors import Forbidden, IllegalState, Invalid, NotFound
 from shared.events import ExternalId
 from shared.http import CurrentTx, check_match, tag
 from shared.identity import Anyone, Principal, allowed
+from shared.ids import new_id
 from shared.numbers import Number
 from shared.pages import Cursor, Limit, Page
 
 Auditor = Annotated[Principal, Depends(allowed("auditor"))]
 Judge = Annotated[Principal, Depends(allowed("team_lead", "manager"))]
 Comment = Annotated[str, StringConstraints(max_length=5000)]
+Manager = Annotated[Principal, Depends(allowed("manager"))]
 GivenAnswers = dict[Key, Answer]
 
 
@@ -59,7 +63,7 @@ class NewDispute(BaseModel):
 
 
 class NewDecision(BaseModel):
-    """With the outcome `revised` go the answers that change."""
+    """With the outcome `revised` go the answers that change, with `wrong_agent` the employee whose call it was."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -67,10 +71,34 @@ class NewDecision(BaseModel):
     reason: ReasonCode
     comment: Comment | None = None
     answers: GivenAnswers = {}
+    employee_id: UUID | None = None
+
+
+class Voiding(BaseModel):
+    """Why an audit should not have been made."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: ReasonCode
+
+
+class RulesRead(Rules):
+    """The rules that hold, with their version."""
+
+    version: int
+
+
+class Accuracy(BaseModel):
+    judged: int
+    failed: int
 
 
 class AuditRead(BaseModel):
-    """An audit. Scores are null while it is a draft, where nothing was applicable, and once it is overturned."""
+    """An audit. Scores are null while it is a draft, where nothing was applicable, once it is overturned or voided.
+
+    `accuracy`: by error class, how many criteria were judged and how many of them failed. `focus`: the criteria that
+    are looked at, null for all. `follows`: the audit that it follows up; `moved_from`: what it was of another employee.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -89,8 +117,16 @@ class AuditRead(BaseModel):
     score: Number | None
     result: Result | None
     critical_errors: list[str]
+    fatal_hit: bool
+    failed: list[str]
+    accuracy: dict[str, Accuracy]
     created_at: datetime
     submitted_at: datetime | None
+    released_at: datetime | None
+    acknowledged_at: datetime | None
+    focus: list[str] | None
+    follows: UUID | None
+    moved_from: UUID | None
 
 
 class DisputeRead(BaseModel):
@@ -108,7 +144,10 @@ class DisputeRead(BaseModel):
 
 
 class WholeAudit(AuditRead):
+    """`marks`: what each judged criterion earned, in parts of 100."""
+
     answers: Mapping[str, Answer]
+    marks: dict[str, Number]
     disputes: list[DisputeRead]
 
 
@@ -154,10 +193,7 @@ async def make_audit(new: NewAudit, tx: CurrentTx, auditor: Auditor, response: R
         raise IllegalState(
             "The agent of this recording is not known yet; it can be audited once somebody has that login."
         )
-    leads = await people.leads_of(tx, ids={employee, auditor.employee_id or employee})
-    own_lead = leads.get(auditor.employee_id) if auditor.employee_id else None
-    if not may_audit(auditor.sub, own_lead, employee, leads.get(employee)):
-        raise Forbidden("Nobody audits themselves, their own team lead, or those whom they lead.")
+    await check_may_audit(tx, auditor, employee)
     if new.scorecard_id is not None and new.scorecard is None:
         card = await scorecards.get(tx, new.scorecard_id)
     elif new.scorecard is not None and new.scorecard_id is None:
@@ -168,7 +204,14 @@ async def make_audit(new: NewAudit, tx: CurrentTx, auditor: Auditor, response: R
     made = await audits.create(tx, card.id, [unit], by=auditor.sub)
     if not made:
         raise IllegalState("You audit this recording with the scorecard {scorecard} already.", scorecard=card.label)
-    return _tagged(await audits.find(tx, made.pop()), response)
+    return tagged(await audits.find(tx, made.pop()), response)
+
+
+async def check_may_audit(tx: Tx, auditor: Principal, employee: UUID) -> None:
+    leads = await people.leads_of(tx, ids={employee, auditor.employee_id or employee})
+    own_lead = leads.get(auditor.employee_id) if auditor.employee_id else None
+    if not may_audit(auditor.sub, own_lead, employee, leads.get(employee)):
+        raise Forbidden("Nobody audits themselves, their own team lead, or those whom they lead.")
 
 
 @router.get("/audits")
@@ -219,57 +262,158 @@ async def answer_audit(
     audit = await _own(tx, id, auditor, request)
     audit.answer(await scorecards.get(tx, audit.scorecard_id), new.answers)
     await audits.save_answers(tx, audit)
-    return _tagged(audit, response)
+    return tagged(audit, response)
 
 
 @router.post("/audits/{id}/submit")
 async def submit_audit(id: UUID, tx: CurrentTx, auditor: Auditor, request: Request, response: Response) -> AuditRead:
-    """Score the audit and make the verdict known; a fail sets coaching and appraisal in motion."""
+    """Score the audit and let the verdict be known, now or at its release; a fail sets coaching and appraisal going."""
     audit = await _own(tx, id, auditor, request)
-    event = audit.submit(await scorecards.get(tx, audit.scorecard_id), tx.now)
+    _, rules = await audits.rules(tx)
+    event = audit.submit(await scorecards.get(tx, audit.scorecard_id), tx.now, release=rules.release)
     await audits.save(tx, audit, "submitted", by=auditor.sub)
     if event:
         tx.emit(event)
-    return _tagged(audit, response)
+    return tagged(audit, response)
+
+
+@router.post("/audits/{id}/release")
+async def release_audit(id: UUID, tx: CurrentTx, judge: Judge, request: Request, response: Response) -> AuditRead:
+    """Let a verdict that waits for it go out: by the employee's team lead or a manager, not by who made the audit."""
+    audit = await _seen(tx, id, judges(judge), to_change=True)
+    audit.check_judge(judge.sub)
+    check_match(request, audit.version)
+    event = audit.release(await scorecards.get(tx, audit.scorecard_id), tx.now)
+    await audits.save(tx, audit, "released", by=judge.sub)
+    if event:
+        tx.emit(event)
+    return tagged(audit, response)
+
+
+@router.post("/audits/{id}/acknowledgement")
+async def acknowledge_audit(
+    id: UUID, tx: CurrentTx, principal: Anyone, sight: Seen, request: Request, response: Response
+) -> AuditRead:
+    """The employee has seen what was found."""
+    audit = await _about_me(tx, id, principal, sight, request)
+    audit.acknowledge(tx.now)
+    await audits.save(tx, audit, "acknowledged", by=principal.sub)
+    return tagged(audit, response)
+
+
+@router.post("/audits/{id}/void")
+async def void_audit(
+    id: UUID, new: Voiding, tx: CurrentTx, manager: Manager, request: Request, response: Response
+) -> AuditRead:
+    """Take an audit back that should not have been made; it stays readable, with the reason."""
+    audit = await audits.find(tx, id, to_change=True)
+    if manager.employee_id == audit.employee_id:
+        raise Forbidden("Nobody voids an audit of themselves.")
+    check_match(request, audit.version)
+    event = audit.void(new.reason)
+    await audits.save(tx, audit, "voided", by=manager.sub, reason=new.reason)
+    if event:
+        tx.emit(event)
+    return tagged(audit, response)
 
 
 @router.post("/audits/{id}/disputes", status_code=201)
 async def dispute_audit(
     id: UUID, new: NewDispute, tx: CurrentTx, principal: Anyone, sight: Seen, request: Request, response: Response
 ) -> AuditRead:
-    """Object to a fail of one's own."""
-    audit = await _seen(tx, id, sight, to_change=True)
-    if audit.employee_id != principal.employee_id:
-        raise Forbidden("Only the employee whom it is about can dispute an audit.")
-    check_match(request, audit.version)
-    audit.dispute()
-    check_known(await scorecards.get(tx, audit.scorecard_id), new.criteria, "criteria")
+    """Object to a fail of one's own, within the days and as often as the rules allow."""
+    audit = await _about_me(tx, id, principal, sight, request)
+    _, rules = await audits.rules(tx)
+    zone = tx.settings.zone
+    event = audit.dispute(
+        rules,
+        before=await audits.disputes_before(tx, id),
+        released_on=local_day(audit.released_at or tx.now, zone),
+        today=local_day(tx.now, zone),
+    )
+    check_keys(await scorecards.get(tx, audit.scorecard_id), new.criteria, "criteria")
     await audits.open_dispute(tx, id, Objection(new.reason, new.comment, new.criteria), principal.sub)
     await audits.save(tx, audit, "disputed", by=principal.sub, reason=new.reason)
-    return _tagged(audit, response)
+    tx.emit(event)
+    return tagged(audit, response)
 
 
 @router.post("/audits/{id}/disputes/decision")
 async def decide_dispute(
     id: UUID, new: NewDecision, tx: CurrentTx, judge: Judge, request: Request, response: Response
 ) -> AuditRead:
-    """Uphold, revise or overturn: by the employee's team lead or a manager, not by who made the audit."""
+    """Uphold, revise or overturn: by the employee's team lead or a manager, not by who made the audit.
+
+    `wrong_agent` overturns the audit and makes the same verdict anew for the employee whose call it was
+    (`moved_from` of that one names this one).
+    """
     audit = await _seen(tx, id, judges(judge), to_change=True)
     audit.check_judge(judge.sub)
     check_match(request, audit.version)
     card = await scorecards.get(tx, audit.scorecard_id)
+    if (new.outcome == "wrong_agent") != (new.employee_id is not None):
+        raise Invalid("Name the employee whose call it was with the outcome wrong_agent, and with no other.")
+    if new.employee_id is not None:
+        await _check_other(tx, audit, new.employee_id, judge)
+        moved, about_other = audit.moved(card, new_id(), new.employee_id, tx.now)
     event = audit.decide(card, new.outcome, new.reason, new.answers)
     await audits.close_dispute(tx, id, new.outcome, new.reason, new.comment, judge.sub)
     await audits.save(tx, audit, new.outcome, by=judge.sub, reason=new.reason, answers=True)
-    if event:
-        tx.emit(event)
-    return _tagged(audit, response)
+    tx.emit(event)
+    if new.employee_id is not None:
+        await audits.add_moved(tx, moved, by=judge.sub, reason=new.reason)
+        if about_other:
+            tx.emit(about_other)
+    return tagged(audit, response)
+
+
+@router.get("/audit-rules")
+async def read_rules(
+    tx: CurrentTx, _: Annotated[Principal, Depends(allowed("auditor", "team_lead", "manager"))], response: Response
+) -> RulesRead:
+    """Whether verdicts wait for release, and how long and how often they may be disputed."""
+    version, rules = await audits.rules(tx)
+    tag(response, version)
+    return RulesRead(**rules.model_dump(), version=version)
+
+
+@router.put("/audit-rules")
+async def write_rules(new: Rules, tx: CurrentTx, manager: Manager, request: Request, response: Response) -> RulesRead:
+    """Change the rules; they hold for what is submitted or disputed from now on."""
+    version, _ = await audits.rules(tx, to_change=True)
+    check_match(request, version)
+    await audits.change_rules(tx, version + 1, new, manager.sub)
+    tag(response, version + 1)
+    return RulesRead(**new.model_dump(), version=version + 1)
+
+
+async def _check_other(tx: Tx, audit: Audit, other: UUID, judge: Principal) -> None:
+    """Whether the audit can be moved to another employee."""
+    auditor = person(audit.auditor_id)
+    leads = await people.leads_of(tx, ids={other, auditor or other})
+    if other == audit.employee_id or other not in leads:
+        raise Invalid(
+            "Name another employee who is known here.", errors=[{"field": "employee_id", "message": str(other)}]
+        )
+    own_lead = leads.get(auditor) if auditor else None
+    if judge.employee_id == other or not may_audit(audit.auditor_id, own_lead, other, leads[other]):
+        raise Forbidden("Nobody moves an audit to themselves, or to somebody whom its auditor may not audit.")
 
 
 async def _seen(tx: Tx, id: UUID, sight: Sight, *, to_change: bool = False) -> Audit:
+    """Whoever sees some employees only sees what was released, or waits for a release by them."""
     audit = await audits.find(tx, id, to_change=to_change)
-    if not sight.everything and (audit.status == "draft" or not await sees(tx, sight, audit.employee_id)):
+    told = audit.released_at is not None or (audit.status == "unreleased" and audit.employee_id != sight.me)
+    if not sight.everything and not (told and await sees(tx, sight, audit.employee_id)):
         raise audits.absent(id)
+    return audit
+
+
+async def _about_me(tx: Tx, id: UUID, principal: Principal, sight: Sight, request: Request) -> Audit:
+    audit = await _seen(tx, id, sight, to_change=True)
+    if audit.employee_id != principal.employee_id:
+        raise Forbidden("Only the employee whom it is about can acknowledge or dispute an audit.")
+    check_match(request, audit.version)
     return audit
 
 
@@ -281,6 +425,6 @@ async def _own(tx: Tx, id: UUID, auditor: Principal, request: Request) -> Audit:
     return audit
 
 
-def _tagged(audit: Audit, response: Response) -> AuditRead:
+def tagged(audit: Audit, response: Response) -> AuditRead:
     tag(response, audit.version)
     return AuditRead.model_validate(audit)

@@ -29,7 +29,7 @@ class NewDraw(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    seed: int | Code
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | Code
     size: Size | None = None
     from_day: Annotated[date | None, Field(alias="from")] = None
     to_day: Annotated[date | None, Field(alias="to")] = None

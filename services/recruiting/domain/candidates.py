@@ -33,7 +33,7 @@ class Contact(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """`id` is the candidate that this is, None for somebody new; `by` the keys that say so; `perhaps` who else it might be."""
+    """`id` is the candidate that this is, None for somebody new; `by` what says so; `perhaps` others it may be."""
 
     id: UUID | None
     by: tuple[KeyKind, ...]

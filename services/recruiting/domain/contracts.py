@@ -1,7 +1,7 @@
 """Does an employment contract keep the law?
 
-A rule set answers with the rule that a contract breaks. `cn` is the Labour Contract Law of the People's Republic of China,
-articles 19 and 20; `none` asks nothing.
+A rule set answers with the rule that a contract breaks. `cn` is the Labour Contract Law of the People's Republic of
+China, articles 19 and 20; `none` asks nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -76,7 +76,7 @@ def check(rules: RuleSet, contract: Contract, *, had_probation: bool) -> None:
 
 
 def check_extension(rules: RuleSet, contract: Contract, until: date) -> None:
-    """Raise `Invalid` if the probation of this contract may not last until that day: it got longer, and the law allows it."""
+    """Raise `Invalid` unless that day is later than the end of this probation, and the law allows it."""
     if contract.probation_ends_on is None or until <= contract.probation_ends_on:
         raise Invalid(
             "An extended probation ends later than it would have: after {end}.",

@@ -153,7 +153,9 @@ class Contract(BaseModel):
         if self.ends_on and self.probation_ends_on and self.probation_ends_on > self.ends_on:
             raise ValueError("a probation does not last longer than its contract")
         if (self.kind in ("labour_with_probation", "probation_only")) != (self.probation_ends_on is not None):
-            raise ValueError("`probation_ends_on` goes with the kinds labour_with_probation and probation_only, and only these")
+            raise ValueError(
+                "`probation_ends_on` goes with the kinds labour_with_probation and probation_only, and only these"
+            )
         return self
 
 

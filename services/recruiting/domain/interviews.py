@@ -87,8 +87,10 @@ class Ranked:
 
 
 def rank(scores: Mapping[UUID, Decimal | None]) -> list[Ranked]:
-    """Best first. Equal to two places is a tie and shares a rank (1, 1, 3); without a score there is no rank, at the end."""
-    known = sorted(((rounded(score), id) for id, score in scores.items() if score is not None), key=lambda k: (-k[0], k[1]))
+    """Best first. Equal to two places is a tie and shares a rank (1, 1, 3). Without a score there is none."""
+    known = sorted(
+        ((rounded(score), id) for id, score in scores.items() if score is not None), key=lambda k: (-k[0], k[1])
+    )
     found: list[Ranked] = []
     for score, group in groupby(known, key=lambda k: k[0]):
         same = list(group)
@@ -98,6 +100,6 @@ def rank(scores: Mapping[UUID, Decimal | None]) -> list[Ranked]:
 
 
 def visible(sheets: Sequence[Sheet], reader: str) -> list[Sheet]:
-    """The sheets that this reader may see: their own; of others those handed in, once their own is, or if they have none."""
+    """The sheets that this reader may see: their own; others once handed in, and not before their own is."""
     waiting = any(sheet.member == reader and not sheet.handed_in for sheet in sheets)
     return [sheet for sheet in sheets if sheet.member == reader or (sheet.handed_in and not waiting)]

@@ -1,7 +1,7 @@
 """Which steps lead from a headcount plan to a graded employee, who owns each, and where does each outcome lead?
 
-The process is data: a step is a row, and `walk` walks the rows. To add a step, or to give one to the other side, change a
-row. Source: a table of two columns, the call centre's and human resources', eleven steps each, numbered in time order
+The process is data: a step is a row, and `walk` walks the rows. To add a step, or to give one to the other side, change
+a row. Source: a table of two columns, the call centre's and human resources', eleven steps each, numbered in time order
 across both; kept in Chinese beside the English.
 
 Three records have a life of their own: a requisition, an application for it, and the employment that an accepted offer

@@ -1,7 +1,7 @@
 """How does a record walk the table of steps? What is open, who may record which outcome, and what is it then?
 
-The only code that reads the rows of `steps`. It takes a state and returns another; what was handed in, and what else has
-to hold at a step, is not its business.
+The only code that walks the rows of `steps`. It takes a state and returns another; what was handed in, and what else
+has to hold at a step, is not its business.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,17 @@ from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
 
-from services.recruiting.domain.steps import AS_A_WHOLE, STATUSES, STEP, STEPS, WITHOUT_PLACE, Outcome, Scope, Status, Step
+from services.recruiting.domain.steps import (
+    AS_A_WHOLE,
+    STATUSES,
+    STEP,
+    STEPS,
+    WITHOUT_PLACE,
+    Outcome,
+    Scope,
+    Status,
+    Step,
+)
 from shared.errors import Forbidden, IllegalState, Invalid, Problem
 
 Side = Literal["call_centre", "hr", "admin", "system"]
@@ -149,7 +159,7 @@ def apply(state: State, n: int | None, outcome: Outcome) -> State:
     status = outcome.to or state.status
     if status == "open" and state.scope == "requisition" and 1 not in done:
         status = "planned"  # reopened, and not approved yet
-    if status == "open" and state.scope == "application" and _OF_AN_APPLICATION <= done:
+    if status == "open" and state.scope == "application" and done >= _OF_AN_APPLICATION:
         status = "hired"
     return replace(state, status=status, done=done)
 

@@ -1,6 +1,5 @@
-"""recruiting over HTTP: the steps of the process, and the employees that recruiting owns."""
+"""Employees over HTTP: entered, read, changed, gone."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date as Day
 from datetime import datetime
@@ -12,14 +11,14 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic_core import to_jsonable_python
 from sqlalchemy.engine import RowMapping
 
-from services.recruiting import repository
 from services.recruiting.domain.employees import Employee, change, leave
-from services.recruiting.domain.steps import STEPS, Owner, Scope, Step
-from services.recruiting.repository import Filters
+from services.recruiting.process.employees import check_others
+from services.recruiting.repository import employees as repository
+from services.recruiting.repository.employees import Filters
 from services.recruiting.tables import employee_history, employees
 from shared.calendar import local_day
 from shared.db import Tx
-from shared.errors import FieldError, IllegalState, Invalid, NotFound
+from shared.errors import IllegalState, NotFound
 from shared.events import Code, ExternalId
 from shared.http import CurrentTx, check_match, service_router, tag
 from shared.identity import Anyone, Principal, allowed
@@ -30,23 +29,6 @@ router = service_router("recruiting")
 
 Staff = Annotated[Principal, Depends(allowed("hr", "call_centre", "service"))]
 """Who enters and changes employees."""
-
-
-class StepOut(BaseModel):
-    """A step of the process. `id` is its key; only `owner` completes it."""
-
-    id: str
-    n: int
-    key: str
-    owner: Owner
-    scope: Scope
-    name_en: str
-    name_zh: str
-    finished_when: str
-
-    @classmethod
-    def of(cls, step: Step) -> "StepOut":
-        return cls(id=step.key, **asdict(step))
 
 
 class Particulars(BaseModel):
@@ -129,12 +111,6 @@ class HistoryOut(BaseModel):
     after: dict[str, Any]
 
 
-@router.get("/steps")
-async def steps(_: Anyone) -> Page[StepOut]:
-    """The 22 steps from headcount plan to graded employee, in time order."""
-    return Page(items=[StepOut.of(step) for step in STEPS], next_cursor=None)
-
-
 @router.post("/employees", status_code=201, responses={200: {"model": EmployeeOut, "description": "Entered before."}})
 async def enter(body: NewEmployee, tx: CurrentTx, principal: Staff, response: Response) -> EmployeeOut:
     """Enter an employee. With an `id` of your own it is safe to repeat: the same again answers 200."""
@@ -142,7 +118,7 @@ async def enter(body: NewEmployee, tx: CurrentTx, principal: Staff, response: Re
     if body.id and (there := await repository.hold(tx, id)):
         return await _entered_before(there, body, tx, response)
     employee = body.begin(id, body.date or local_day(tx.now, tx.settings.zone))
-    await _check_others(employee, body.model_fields_set, tx)
+    await check_others(employee, body.model_fields_set, tx)
     if not await repository.add(tx, employee, principal.sub):  # somebody else was faster with this id
         there = await repository.hold(tx, id)
         assert there is not None
@@ -192,7 +168,7 @@ async def alter(
     wanted = body.model_dump(exclude_unset=True, exclude={"date"})
     after = change(before, wanted, body.date, local_day(tx.now, tx.settings.zone))
     if after != before:
-        await _check_others(after, {field for field in wanted if wanted[field] != getattr(before, field)}, tx)
+        await check_others(after, {field for field in wanted if wanted[field] != getattr(before, field)}, tx)
         after = await repository.save(tx, before, after, "changed", principal.sub)
         if after.started() != before.started():  # a name concerns nobody else
             tx.emit(after.changed())
@@ -253,33 +229,3 @@ async def _entered_before(there: Employee, body: NewEmployee, tx: Tx, response: 
     response.status_code = 200
     tag(response, there.version)
     return EmployeeOut.of(there)
-
-
-async def _check_others(employee: Employee, given: set[str], tx: Tx) -> None:
-    """Raise `Invalid` for a lead or mentor nobody knows, `IllegalState` for a login that somebody else holds."""
-    named: Mapping[str, UUID | None] = {"team_lead_id": employee.team_lead_id, "mentor_id": employee.mentor_id}
-    wanted = {id for field, id in named.items() if id and field in given}
-    unknown = wanted - await repository.known(tx, wanted) if wanted else set()
-    if unknown:
-        wrong: list[FieldError] = [
-            {"field": field, "message": f"no employee has the id {id}"} for field, id in named.items() if id in unknown
-        ]
-        raise Invalid(
-            "{fields} must name employees that are there; enter those first.",
-            errors=wrong, fields=", ".join(error["field"] for error in wrong),
-        )  # fmt: skip
-    if employee.agent_id is None or "agent_id" not in given:
-        return
-    holder = await repository.holder_of(tx, employee.agent_id, employee.holds_from, besides=employee.id)
-    if holder and holder.left_on:
-        raise IllegalState(
-            "Employee {holder} holds the login {agent_id} until {left_on}; let it pass on from that day, "
-            "or take another login.",
-            holder=holder.id, agent_id=employee.agent_id, left_on=holder.left_on,
-        )  # fmt: skip
-    if holder:
-        raise IllegalState(
-            "Employee {holder} holds the login {agent_id}; record their departure or give them another login first, "
-            "or take another login here.",
-            holder=holder.id, agent_id=employee.agent_id,
-        )  # fmt: skip

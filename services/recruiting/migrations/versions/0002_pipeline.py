@@ -106,6 +106,7 @@ CREATE TABLE {schema}.reports (
     application_id uuid, outcome text NOT NULL, score numeric(7, 2), applied_at timestamptz
 );
 CREATE INDEX reports_waiting ON {schema}.reports (employee_id) WHERE applied_at IS NULL;
+CREATE INDEX reports_waiting_application ON {schema}.reports (application_id) WHERE applied_at IS NULL;
 CREATE TABLE {schema}.hand_ins (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, requisition_id uuid NOT NULL, application_id uuid, step
     smallint NOT NULL, at timestamptz NOT NULL, actor text NOT NULL, outcome text NOT NULL, fields jsonb NOT
@@ -124,6 +125,7 @@ CREATE TABLE {schema}.step_history (
 );
 CREATE INDEX step_history_by_application ON {schema}.step_history (application_id, id);
 CREATE INDEX step_history_by_requisition ON {schema}.step_history (requisition_id, id);
+CREATE INDEX step_history_of_requisition ON {schema}.step_history (requisition_id, id) WHERE application_id IS NULL;
 CREATE TABLE {schema}.open_steps (
     record_id uuid NOT NULL, step smallint NOT NULL, record text NOT NULL, requisition_id uuid NOT NULL,
     application_id uuid, owner text NOT NULL, entered_at timestamptz NOT NULL, due_on date NOT NULL, reminded_at
@@ -134,10 +136,10 @@ CREATE INDEX open_steps_by_due ON {schema}.open_steps (due_on, record_id, step);
 
 CHANNELS = """
 INSERT INTO {schema}.channels (key, name_en, name_zh) VALUES
-    ('website', 'own website', '公司官网'), ('job_board', 'job board', '招聘网站'), ('social', 'social media', '社交媒体'),
-    ('referral', 'referral by staff', '内部推荐'), ('internal', 'internal application', '内部应聘'),
-    ('campus', 'campus', '校园招聘'), ('agency', 'agency', '猎头及中介'), ('job_fair', 'job fair', '招聘会'),
-    ('walk_in', 'walk-in', '上门应聘');
+    ('website', 'own website', '公司官网'), ('job_board', 'job board', '招聘网站'),
+    ('social', 'social media', '社交媒体'), ('referral', 'referral by staff', '内部推荐'),
+    ('internal', 'internal application', '内部应聘'), ('campus', 'campus', '校园招聘'),
+    ('agency', 'agency', '猎头及中介'), ('job_fair', 'job fair', '招聘会'), ('walk_in', 'walk-in', '上门应聘');
 """
 
 

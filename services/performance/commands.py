@@ -1,0 +1,64 @@
+"""What can an operator do with appraisals? `headset verify appraisals`."""
+
+import asyncio
+import json
+
+import typer
+
+from services.performance.domain.chain import Fault, Head, verify
+from services.performance.domain.explanation import outcome
+from services.performance.repository import appraisals, ledger, life
+from services.performance.repository.held import template_of
+from services.performance.tables import metadata
+from shared.db import Database, Tx
+from shared.errors import CannotStart
+from shared.i18n import say
+from shared.settings import Settings
+
+PAGE = 500
+
+
+async def verify_appraisals(tx: Tx) -> tuple[int, list[Fault]]:
+    """Check every ledger and what its appraisal says it comes to: how many were checked, and what is wrong.
+
+    All reads see one moment; must be the first thing in its transaction.
+    """
+    await life.one_snapshot_at(tx)
+    checked, faults, after = 0, list[Fault](), None
+    while rows := await life.appraisal_rows(tx, after, PAGE):
+        after = rows[-1]["id"]
+        lines: dict[object, list[object]] = {}
+        for line in await ledger.chained(tx, [row["id"] for row in rows]):
+            lines.setdefault(line["appraisal_id"], []).append(line)
+        for row in rows:
+            own = lines.get(row["id"], [])
+            head = Head(row["ledger_length"], row["ledger_head"])
+            faults += verify(row["id"], head, own)  # type: ignore[arg-type]
+            told = appraisals.stored(row)
+            if own and outcome(template_of(row), await ledger.lines(tx, row["id"]))[:3] != told[:3]:
+                faults.append(Fault(row["id"], 0, "scores, total or grade do not come out of the ledger"))
+        checked += len(rows)
+    return checked, faults
+
+
+def verify_appraisals_command() -> None:
+    """Check that nobody tampered with ledgers of appraisals: a line for each fault, and exit code 1 if there is any."""
+    settings = Settings()
+    url = settings.url_of("performance")
+    if url is None:
+        raise CannotStart("No database is named; set DATABASE_URL to a PostgreSQL address.")
+
+    async def run() -> tuple[int, list[Fault]]:
+        database = Database("performance", url, metadata, settings)
+        try:
+            async with database.transaction() as tx:
+                return await verify_appraisals(tx)
+        finally:
+            await database.close()
+
+    checked, faults = asyncio.run(run())
+    for fault in faults:
+        typer.echo(json.dumps({"appraisal_id": str(fault.appraisal_id), "line": fault.seq, "fault": fault.reason}))
+    typer.echo(say(settings.language, "{n} appraisals checked, {faults} faults.", n=checked, faults=len(faults)))
+    if faults:
+        raise typer.Exit(1)

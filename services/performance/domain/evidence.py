@@ -1,0 +1,93 @@
+"""What lies behind a measured entry, and what did each of it move?
+
+`moved` is by how many points the entry's own score would differ without this day, call, audit or examination.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from pydantic import BaseModel
+
+from services.performance.domain.indicators import Indicator
+from shared.numbers import Number
+
+
+class Evidence(BaseModel):
+    """A day of facts, or a single fact; of a day `fact` is its date."""
+
+    fact: str
+    value: Number | None
+    """What the indicator comes to for this alone."""
+    n: int
+    moved: Number | None
+    """Points of the entry; null where without it nothing would be left."""
+
+
+class Piece(NamedTuple):
+    """A day or a fact, and its sums."""
+
+    fact: str
+    sums: Mapping[str, int | Decimal]
+
+
+def behind(
+    indicator: Indicator, pieces: Sequence[Piece], whole: Mapping[str, int | Decimal] | None = None
+) -> list[Evidence]:
+    """Each piece that counts for the indicator; `whole` holds the sums of all pieces, if these are not all."""
+    m, b = indicator.measure, indicator.base
+    counted = [piece for piece in pieces if piece.sums[b]]
+    measure = whole[m] if whole else sum(piece.sums[m] for piece in counted)
+    base = whole[b] if whole else sum(piece.sums[b] for piece in counted)
+    full = indicator.of({m: measure, b: base}).value
+    found = []
+    for piece in counted:
+        alone, left = piece.sums, base - piece.sums[b]
+        without = indicator.of({m: measure - alone[m], b: left}).value if left > 0 else None
+        moved = None if full is None or without is None else indicator.points(full) - indicator.points(without)
+        value = indicator.of(alone).value
+        found.append(Evidence.model_construct(fact=piece.fact, value=value, n=int(alone[b]), moved=moved))
+    return found
+
+
+def sums_of_fact(indicator: Indicator, fact: Mapping[str, object]) -> dict[str, int | Decimal]:
+    """What one fact adds to the sums of its source."""
+    match indicator.source:
+        case "calls":
+            return _of_call(fact)
+        case "cases":
+            known = fact["first_contact"] is not None
+            return {
+                "cases": 1, "resolved": int(bool(fact["resolved"])), "contacts_known": int(known),
+                "resolved_at_first_contact": int(bool(fact["resolved"] and fact["first_contact"])),
+            }  # fmt: skip
+        case "ratings":
+            return {"ratings": 1, "rating_sum": _number(fact["rating"])}
+        case "audits":
+            classes = fact["error_classes"]
+            assert isinstance(classes, list)
+            names = ("customer_critical", "business_critical", "compliance_critical", "other")
+            free = {f"free_of_{name}": int(name not in classes) for name in names}
+            return {"audits": 1, "score_sum": _number(fact["score"]), **free}
+    scored = fact["score"] is not None
+    return {
+        "examinations": 1, "passed": int(bool(fact["passed"])), "scored": int(scored),
+        "score_sum": _number(fact["score"]) if scored else 0,
+    }  # fmt: skip
+
+
+def _of_call(fact: Mapping[str, object]) -> dict[str, int | Decimal]:
+    answered = bool(fact["answered"])
+    found: dict[str, int | Decimal] = {"calls": 1, "answered": int(answered)}
+    for count, name in (("waits", "wait_ms"), ("talks", "talk_ms"), ("holds", "hold_ms"), ("wrap_ups", "wrap_up_ms")):
+        known = answered and fact[name] is not None
+        found |= {count: int(known), name: _number(fact[name]) if known else 0}
+    found["within_20s"] = int(bool(found["waits"]) and found["wait_ms"] <= 20_000)
+    handled = found["talk_ms"] + found["hold_ms"] + found["wrap_up_ms"]
+    found["handling_ms"] = handled if found["talks"] else 0
+    return found
+
+
+def _number(value: object) -> int | Decimal:
+    assert isinstance(value, int | Decimal)
+    return value

@@ -1,0 +1,42 @@
+"""What is known of the people of a cycle, to compare how they were appraised?"""
+
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from services.performance.domain.fairness import Person
+from shared.db import Tx
+
+
+async def grades(tx: Tx, cycle_id: UUID) -> Counter[str]:
+    """How many have each grade."""
+    rows: Any = await tx.tuples(
+        text("""
+        SELECT grade, count(*) FROM performance.appraisals
+        WHERE cycle_id = :cycle AND grade IS NOT NULL GROUP BY 1
+        """),
+        {"cycle": cycle_id},
+    )
+    return Counter(dict(list(map(tuple, rows))))
+
+
+async def people(tx: Tx, cycle_id: UUID) -> list[Person]:
+    """Everybody in the cycle. From which channel somebody came, no event tells performance; so it is null."""
+    rows: Any = await tx.tuples(
+        text("""
+        SELECT appraisal.id, appraisal.total, appraisal.low, appraisal.high, appraisal.grade, person.team,
+               person.team_lead_id, cycle.last_day - career.started_on
+        FROM performance.appraisals appraisal
+        JOIN performance.cycles cycle ON cycle.id = appraisal.cycle_id
+        JOIN performance.employees person ON person.employee_id = appraisal.employee_id
+        LEFT JOIN performance.careers career ON career.employee_id = appraisal.employee_id
+        WHERE appraisal.cycle_id = :cycle ORDER BY appraisal.id
+        """),
+        {"cycle": cycle_id},
+    )
+    return [
+        Person(str(id), total, low, high, grade, team, str(lead) if lead else None, days, None)
+        for id, total, low, high, grade, team, lead, days in rows
+    ]

@@ -1,0 +1,143 @@
+"""What is in the ledgers, and how does a line get there?"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, select, text, true
+from sqlalchemy.engine import RowMapping
+
+from services.performance.domain.chain import HASHED, Head, link
+from services.performance.domain.explanation import Line, Reversal
+from services.performance.domain.ledger import Counted, Movement
+from services.performance.tables import audits, ledger_entries
+from shared.db import Tx
+
+_TYPES = {
+    "id": "uuid", "appraisal_id": "uuid", "dimension": "text", "indicator": "text", "kind": "text", "audit_id": "uuid",
+    "revision": "integer", "event_id": "text", "value": "numeric", "at": "timestamptz", "reverses": "uuid",
+    "reversed_by": "uuid", "basis": "text", "points": "numeric", "n": "integer", "weight": "numeric",
+    "low": "numeric", "high": "numeric", "actor": "text", "indicator_version": "integer", "refers_to": "uuid",
+    "seq": "integer", "hash": "bytea",
+}  # fmt: skip
+_INSERT = text(f"""
+INSERT INTO performance.ledger_entries ({", ".join(_TYPES)})
+SELECT * FROM unnest({", ".join(f"CAST(:{name} AS {type}[])" for name, type in _TYPES.items())})
+""")
+_REVERSE = text("""
+UPDATE performance.ledger_entries entry SET reversed_by = reversal.id
+FROM unnest(CAST(:entries AS uuid[]), CAST(:reversals AS uuid[])) AS reversal (entry_id, id)
+WHERE entry.id = reversal.entry_id
+""")
+
+
+async def append(tx: Tx, heads: dict[UUID, Head], added: Sequence[Movement]) -> None:
+    """Add lines, each to the chain of its appraisal, whose heads (of locked appraisals) move on."""
+    taken_back = {m.reverses: m.id for m in added if m.reverses}
+    if taken_back:  # first, for an audit or indicator has at most one entry that stands
+        await tx.run(_REVERSE, {"entries": list(taken_back), "reversals": list(taken_back.values())})
+    rows = []
+    for movement in added:
+        head = heads[movement.appraisal_id]
+        content = {**movement._asdict(), "seq": head.length + 1}
+        content["hash"] = link(head.hash, content)
+        heads[movement.appraisal_id] = Head(content["seq"], content["hash"])
+        rows.append(tuple(content[name] for name in _TYPES))
+    await tx.run(_INSERT, dict(zip(_TYPES, map(list, zip(*rows, strict=True)), strict=True)))
+
+
+async def standing(tx: Tx, appraisals: Sequence[UUID]) -> dict[UUID, list[Counted]]:
+    """What the scores of these appraisals rest on."""
+    found: dict[UUID, list[Counted]] = {id: [] for id in appraisals}
+    rows: Any = await tx.tuples(
+        text("""
+        SELECT appraisal_id, dimension, indicator, basis, points, weight, low, high FROM performance.ledger_entries
+        WHERE appraisal_id = ANY(CAST(:ids AS uuid[])) AND kind = 'entry' AND reversed_by IS NULL
+        ORDER BY appraisal_id, seq
+        """),
+        {"ids": list(appraisals)},
+    )
+    for id, *counted in rows:
+        found[id].append(Counted(*counted))
+    return found
+
+
+async def measured(tx: Tx, appraisals: Sequence[UUID]) -> dict[UUID, dict[str, Movement]]:
+    """The entries of indicators that stand, by indicator."""
+    names = ", ".join(Movement._fields)
+    found: dict[UUID, dict[str, Movement]] = {id: {} for id in appraisals}
+    rows: Any = await tx.tuples(
+        text(f"""
+        SELECT {names} FROM performance.ledger_entries
+        WHERE appraisal_id = ANY(CAST(:ids AS uuid[])) AND kind = 'entry' AND basis = 'indicator'
+          AND reversed_by IS NULL
+        """),
+        {"ids": list(appraisals)},
+    )
+    for row in rows:
+        entry = Movement(*row)
+        found[entry.appraisal_id][entry.indicator] = entry
+    return found
+
+
+async def entry(tx: Tx, id: UUID) -> Movement | None:
+    """One entry, as it was booked."""
+    row = await tx.first(
+        select(*(ledger_entries.c[name] for name in Movement._fields)).where(
+            ledger_entries.c.id == id, ledger_entries.c.kind == "entry"
+        )
+    )
+    return Movement(**row) if row else None
+
+
+async def lines(tx: Tx, appraisal_id: UUID, as_of: datetime | None = None) -> list[Line]:
+    """The entries of the ledger, oldest first, with their evidence and their reversals; as they stood then, if told."""
+    entry, reversal = ledger_entries, ledger_entries.alias("reversal")
+    names = (
+        "id", "dimension", "indicator", "audit_id", "revision", "event_id", "value", "at", "basis", "points", "n",
+        "weight", "low", "high", "actor", "indicator_version", "refers_to",
+    )  # fmt: skip
+    query = (
+        select(
+            *(entry.c[name] for name in names),
+            audits.c.call_id,
+            audits.c.scorecard,
+            reversal.c.id.label("later_id"),
+            reversal.c.revision.label("later_revision"),
+            reversal.c.event_id.label("later_event"),
+            reversal.c.at.label("later_at"),
+            reversal.c.actor.label("later_actor"),
+        )
+        .outerjoin(audits, audits.c.audit_id == entry.c.audit_id)
+        .outerjoin(
+            reversal,
+            and_(reversal.c.id == entry.c.reversed_by, true() if as_of is None else reversal.c.at <= as_of),
+        )
+        .where(entry.c.appraisal_id == appraisal_id, entry.c.kind == "entry")
+        .order_by(entry.c.seq)
+    )
+    if as_of is not None:
+        query = query.where(entry.c.at <= as_of)
+    rows: Any = await tx.tuples(query)
+    return [
+        Line(
+            id=id, dimension=dimension, indicator=indicator, audit_id=audit_id, revision=revision, event_id=event_id,
+            call_id=call_id, scorecard=scorecard, value=value, at=at, basis=basis, points=points, n=n, weight=weight,
+            low=low, high=high, actor=actor, indicator_version=version, refers_to=refers_to,
+            reversal=Reversal(id=by, revision=later_revision, event_id=later_event, at=later_at, by=later_actor)
+            if by
+            else None,
+        )
+        for (
+            id, dimension, indicator, audit_id, revision, event_id, value, at, basis, points, n, weight, low, high,
+            actor, version, refers_to, call_id, scorecard, by, later_revision, later_event, later_at, later_actor,
+        ) in rows
+    ]  # fmt: skip
+
+
+async def chained(tx: Tx, appraisals: Sequence[UUID]) -> Sequence[RowMapping]:
+    """Every line of these appraisals with its hash, by appraisal and number."""
+    names: Any = [ledger_entries.c[name] for name in (*HASHED, "reversed_by", "hash")]
+    query = select(*names).where(ledger_entries.c.appraisal_id.in_(appraisals))
+    return await tx.all(query.order_by(ledger_entries.c.appraisal_id, ledger_entries.c.seq))

@@ -1,0 +1,11 @@
+"""In which schema does performance keep its tables, beside its mailbox and its employees?"""
+
+from sqlalchemy import MetaData
+
+from shared.mailbox import mailbox_tables
+from shared.people import people_tables
+
+metadata = MetaData(schema="performance")
+
+mailbox_tables(metadata)
+employees, employee_logins, agent_holders = people_tables(metadata)

@@ -1,0 +1,1 @@
+"""Every query of recruiting, one file a subject."""

@@ -1,0 +1,9 @@
+"""recruiting over HTTP, one file a subject."""
+
+from fastapi import APIRouter
+
+from services.recruiting.routes import applications, employees, interviews, requisitions, steps
+
+router = APIRouter()
+for part in (steps, requisitions, applications, interviews, employees):
+    router.include_router(part.router)

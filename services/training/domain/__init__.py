@@ -1,0 +1,1 @@
+"""The rules of training, one file a subject: pure, times come in, values go out."""

@@ -1,0 +1,40 @@
+"""When something happens elsewhere, or time passes, what does training do?"""
+
+from datetime import timedelta
+
+from services.training.policies import certificates, coaching, enrolment, planning
+from shared.contracts.performance import AppraisalFinalised
+from shared.contracts.qa import AuditDisputed, AuditFailed, AuditOverturned, AuditPassed, AuditRescored
+from shared.contracts.recruiting import EmployeeChanged, EmployeeStarted
+from shared.delivery import Policies
+from shared.people import PEOPLE_POLICIES
+from shared.service import Job
+
+POLICIES: Policies = {
+    **PEOPLE_POLICIES,
+    EmployeeStarted: [
+        *PEOPLE_POLICIES[EmployeeStarted],
+        enrolment.note_arrivals,
+        coaching.find_missing_coaches,
+        enrolment.enrol_newcomers,
+    ],
+    EmployeeChanged: [*PEOPLE_POLICIES[EmployeeChanged], coaching.find_missing_coaches, enrolment.enrol_newcomers],
+    AuditPassed: [coaching.remember_passes],
+    AuditOverturned: [coaching.owe_only_what_stands],
+    AuditRescored: [coaching.owe_only_what_stands],
+    AuditDisputed: [coaching.wait_for_the_dispute],
+    AuditFailed: [coaching.coach_what_was_missed],
+    AppraisalFinalised: [enrolment.train_after_low_appraisals, planning.note_low_appraisals],
+}
+"""In one batch, bulk policies run in this order of events: what is known of an audit comes before its fail."""
+
+DAILY = timedelta(hours=1)
+"""Work of each day; once an hour, so that a restart loses no day. Each of them does a thing once."""
+
+JOBS = (
+    Job("overdue", DAILY, coaching.mark_what_is_late),
+    Job("enrolment", DAILY, enrolment.enrol_by_rule),
+    Job("certificates", DAILY, certificates.warn_and_expire),
+    Job("calendar", DAILY, planning.remind_of_deadlines),
+    Job("tally", DAILY, planning.propose_needs_from_audits),
+)

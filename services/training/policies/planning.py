@@ -1,0 +1,70 @@
+"""As time passes and people are appraised, what is needed, and what is due?"""
+
+from datetime import date, datetime, time
+
+from services.training.domain.calendar import REMINDERS
+from services.training.domain.planning import month_after
+from services.training.repository import audits, catalogue, planning
+from services.training.repository.rows import remind
+from shared.calendar import local_day
+from shared.contracts.performance import AppraisalFinalised
+from shared.db import Tx
+from shared.statistics import wilson
+
+US = "training"
+LOW = 60
+"""A final appraisal below this asks for training, also where the appraisal names no competencies."""
+OFTEN = 3
+"""So many failed audits of one competency in a month ask for training."""
+
+
+async def remind_of_deadlines(tx: Tx) -> None:
+    """Seven days and one day before a deadline that is not met: once each."""
+    today = local_day(tx.now, tx.settings.zone)
+    soon = planning.near(await planning.calendar(tx, today.year, today.year + 1), today, max(REMINDERS))
+    for deadline, row, _ in soon:
+        days = (deadline.due_on - today).days
+        await remind(
+            tx, kind="deadline", subject=f"{deadline.key}:{deadline.period}", who=row["who"], due_on=deadline.due_on,
+            days_before=min(distance for distance in REMINDERS if days <= distance),
+        )  # fmt: skip
+
+
+async def propose_needs_from_audits(tx: Tx) -> None:
+    """Count the failed competencies of the month that is over, once; what was failed often becomes a need."""
+    today = local_day(tx.now, tx.settings.zone)
+    first, last = month_after(today, -1), month_after(today, 0)
+    if await planning.tallied(tx, first):
+        return
+    taught = await catalogue.courses_by_competency(tx)
+    for count in await audits.tally(tx, _midnight(first, tx), _midnight(last, tx)):
+        n, failed, competency = count["audits"], count["failed"], count["competency"]
+        if failed < OFTEN:
+            continue
+        rate = wilson(failed, n)
+        assert rate is not None
+        await planning.propose_need(
+            tx, US, origin="audits", origin_id=f"{first:%Y-%m}:{competency}", period=f"{month_after(today):%Y-%m}",
+            title=f"{competency}: failed in {failed} of {n} audits in {first:%Y-%m}", course=taught.get(competency),
+            competencies=[competency], trainees=sorted(count["employees"]),
+            evidence={"month": f"{first:%Y-%m}", "audits": n, "failed": failed, "employees": len(count["employees"]),
+                      "rate": round(failed / n, 4), "low": float(rate.low), "high": float(rate.high)},
+        )  # fmt: skip
+
+
+async def note_low_appraisals(event: AppraisalFinalised, tx: Tx) -> None:
+    """A low appraisal asks for training: one need for each, with what was low as its evidence."""
+    if not event.competencies and (event.total is None or event.total >= LOW):
+        return
+    today = local_day(tx.now, tx.settings.zone)
+    low = {code: float(score) for code, score in event.dimensions.items() if score is not None and score < LOW}
+    await planning.propose_need(
+        tx, US, origin="appraisal", origin_id=str(event.appraisal_id), period=f"{today.year + 1}",
+        title=f"Appraisal of {event.cycle}", competencies=list(event.competencies), trainees=[event.employee_id],
+        evidence={"appraisal_id": str(event.appraisal_id), "cycle": event.cycle, "total": None if event.total is None else float(event.total),
+                  "low": low},
+    )  # fmt: skip
+
+
+def _midnight(day: date, tx: Tx) -> datetime:
+    return datetime.combine(day, time(), tx.settings.zone)

@@ -1,0 +1,1 @@
+"""Every query of training, one file a subject."""

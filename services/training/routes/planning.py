@@ -1,0 +1,652 @@
+"""Needs, plans and the calendar."""
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from fastapi import Query, Request, Response
+from pydantic import AwareDatetime, Field, TypeAdapter, model_validator
+from sqlalchemy import insert, select, update
+
+from services.training.domain import planning as rules
+from services.training.domain.calendar import DeadlineRule, State, deadlines, ics
+from services.training.domain.catalogue import Key, Words
+from services.training.domain.planning import Money, NeedStatus, Origin, Period, PlanKind, PlanStatus
+from services.training.domain.rules import Codes
+from services.training.repository import catalogue, learning, planning
+from services.training.repository.catalogue import Wish
+from services.training.repository.rows import add, change, find, history, missing, record
+from services.training.routes.base import In, Manager, Out, Reader, Record, Requester, Trainer, router
+from services.training.tables.base import employees
+from services.training.tables.planning import deadlines as deadline_rows
+from services.training.tables.planning import needs, plan_changes, plan_entries, plans
+from shared.calendar import is_working_day, local_day
+from shared.db import Tx
+from shared.errors import IllegalState, Invalid
+from shared.events import Code
+from shared.http import CurrentTx, check_match, tag
+from shared.identity import Anyone
+from shared.ids import new_id
+from shared.numbers import Number
+from shared.pages import Cursor, Limit, Page, page
+
+Trainees = Annotated[tuple[UUID, ...], Field(max_length=2000)]
+Text = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
+
+
+class NeedIn(In):
+    """What should be trained in a period (`2027` or `2027-04`), and why."""
+
+    origin: Origin = "department"
+    period: Period
+    department: Code | None = None
+    title: Words
+    course: Key | None = None
+    competencies: Codes = ()
+    trainees: Trainees = ()
+    evidence: Annotated[dict[str, Any], Field(max_length=50)] = {}
+
+
+class NeedOut(NeedIn, Out):
+    id: UUID
+    origin_id: str | None
+    status: NeedStatus
+    priority: int | None
+    budget: Number | None
+    reason: str | None
+    merged_into: UUID | None
+    by: str
+    version: int
+
+
+class NeedDetail(NeedOut):
+    history: list[Record]
+
+
+class Assessment(In):
+    """`merge`: like needs of the same period, which this one takes in: their trainees and competencies become its own."""
+
+    priority: Annotated[int, Field(ge=1, le=100)]
+    merge: Annotated[tuple[UUID, ...], Field(max_length=100)] = ()
+
+
+class NeedDecision(In):
+    approved: bool
+    budget: Money | None = None
+    reason: Words | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.approved and self.budget is None:
+            raise ValueError("an approved need has a budget")
+        if not self.approved and self.reason is None:
+            raise ValueError("a returned need has a reason")
+        return self
+
+
+class EntryIn(In):
+    objective: Words
+    content: Words
+    course: Key
+    responsible_id: UUID | None = None
+    trainees: Trainees = ()
+    trainer_id: UUID | None = None
+    starts_at: AwareDatetime | None = None
+    ends_at: AwareDatetime | None = None
+    place: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    budget: Money
+    need_id: UUID | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if (self.starts_at is None) != (self.ends_at is None) or (self.starts_at or 0) >= (self.ends_at or 1):  # type: ignore[operator]
+            raise ValueError("give both starts_at and ends_at, in this order, or neither")
+        return self
+
+
+class EntryOut(EntryIn, Out):
+    id: UUID
+    spent: Number
+    status: Literal["planned", "executed", "removed"]
+    version: int
+
+
+class PlanIn(In):
+    """`draft_from_needs`: with an entry for each approved need of the period that names a course."""
+
+    kind: PlanKind
+    period: Period
+    department: Text = ""
+    budget: Money
+    draft_from_needs: bool = True
+
+
+class PlanOut(Out):
+    id: UUID
+    kind: PlanKind
+    period: str
+    department: str
+    budget: Number
+    status: PlanStatus
+    by: str
+    decided_by: str | None
+    issued_at: datetime | None
+    version: int
+
+
+class ChangeOut(Out):
+    id: UUID
+    reason: str
+    added: list[EntryIn]
+    removed: list[UUID]
+    budget: Number | None
+    status: Literal["submitted", "approved", "returned"]
+    by: str
+    decided_by: str | None
+
+
+class PlanDetail(PlanOut):
+    """`cost`: what its entries cost together."""
+
+    cost: Number
+    entries: list[EntryOut]
+    changes: list[ChangeOut]
+    history: list[Record]
+
+
+class Decision(In):
+    approved: bool
+    reason: Words | None = None
+
+
+class ChangeIn(In):
+    """What should be different in an approved plan, in the middle of the year or for an ad-hoc need."""
+
+    reason: Words
+    added: Annotated[tuple[EntryIn, ...], Field(max_length=200)] = ()
+    removed: Annotated[tuple[UUID, ...], Field(max_length=200)] = ()
+    budget: Money | None = None
+
+
+class Execution(In):
+    """`seats`: for a course that is attended, a session is planned at the entry's time and place."""
+
+    seats: Annotated[int, Field(ge=1, le=1000)] | None = None
+
+
+class Expense(In):
+    amount: Money
+    reason: Words
+
+
+class Actual(Out):
+    """One entry, planned against actual. `held`: sessions; `planned`, `attended` and `passed`: people."""
+
+    id: UUID
+    objective: str
+    course: str
+    status: str
+    planned: int
+    held: int
+    attended: int
+    passed: int
+    budget: Number
+    spent: Number
+
+
+class ActualOut(Out):
+    planned: int
+    attended: int
+    passed: int
+    budget: Number
+    spent: Number
+    entries: list[Actual]
+
+
+class DeadlineOut(Out):
+    """`due_on`: the last day; `last_working_day`: the last day up to it on which people work."""
+
+    key: str
+    period: str
+    who: str
+    name_en: str
+    name_zh: str
+    opens_on: date
+    due_on: date
+    last_working_day: date
+    state: State
+    done_on: date | None
+
+
+class CalendarOut(Out):
+    year: int
+    items: list[DeadlineOut]
+
+
+class DeadlineRuleIn(In):
+    who: Words
+    rule: DeadlineRule
+    name_en: Words
+    name_zh: Words
+    active: bool = True
+
+
+class DeadlineRuleOut(DeadlineRuleIn, Out):
+    key: str
+    version: int
+
+
+# Needs
+
+
+@router.get("/needs")
+async def list_needs(
+    tx: CurrentTx,
+    _: Reader,
+    period: str | None = None,
+    status: NeedStatus | None = None,
+    origin: Origin | None = None,
+    department: str | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[NeedOut]:
+    query = select(needs)
+    wanted = {"period": period, "status": status, "origin": origin, "department": department}
+    for column, value in wanted.items():
+        if value is not None:
+            query = query.where(needs.c[column] == value)
+    return await page(tx, query, [needs.c.id], NeedOut.of, limit=limit, cursor=cursor)
+
+
+@router.post("/needs", status_code=201)
+async def collect_need(new: NeedIn, tx: CurrentTx, requester: Requester, response: Response) -> NeedDetail:
+    """Ask for training; at any time."""
+    if new.course and new.course not in await catalogue.current(tx, [new.course]):
+        raise Invalid("There is no course {codes}; create it first.", codes=new.course)
+    id = await planning.propose_need(tx, requester.sub, **new.model_dump())
+    assert id is not None
+    return await _need(id, tx, response)
+
+
+@router.get("/needs/{id}")
+async def need(id: UUID, tx: CurrentTx, _: Reader, response: Response) -> NeedDetail:
+    return await _need(id, tx, response)
+
+
+@router.post("/needs/{id}/assessment")
+async def assess_need(id: UUID, new: Assessment, tx: CurrentTx, trainer: Trainer, response: Response) -> NeedDetail:
+    """Give it a priority, and merge like needs into it."""
+    rows = {one: await find(tx, needs, one, hold=True) for one in sorted({id, *new.merge})}
+    row = rows.pop(id)
+    rules.check_step(rules.NEED_STEPS, "assess", row["status"])
+    trainees, competencies = set(row["trainees"]), set(row["competencies"])
+    for other in rows.values():
+        rules.check_step(rules.NEED_STEPS, "merge", other["status"])
+        if other["period"] != row["period"] or (other["course"] or row["course"]) != (row["course"] or other["course"]):
+            raise Invalid("Only needs of the same period and course are merged; {id} is not.", id=other["id"])
+        trainees |= set(other["trainees"])
+        competencies |= set(other["competencies"])
+        await change(tx, needs, other["id"], trainer.sub, "merged", status="merged", merged_into=id)
+    await change(
+        tx, needs, id, trainer.sub, "assessed", status="assessed", priority=new.priority, trainees=sorted(trainees),
+        competencies=sorted(competencies), course=row["course"] or next((o["course"] for o in rows.values()), None),
+    )  # fmt: skip
+    return await _need(id, tx, response)
+
+
+@router.post("/needs/{id}/decision")
+async def decide_need(id: UUID, new: NeedDecision, tx: CurrentTx, manager: Manager, response: Response) -> NeedDetail:
+    """Approve with a budget, or return with a reason; not one's own."""
+    row = await find(tx, needs, id, hold=True)
+    rules.check_step(rules.NEED_STEPS, "decide", row["status"])
+    rules.check_other(row["by"], manager.sub)
+    status = "approved" if new.approved else "returned"
+    await change(tx, needs, id, manager.sub, status, status=status, budget=new.budget, reason=new.reason)
+    return await _need(id, tx, response)
+
+
+async def _need(id: UUID, tx: Tx, response: Response) -> NeedDetail:
+    row = await find(tx, needs, id)
+    tag(response, row["version"])
+    return NeedDetail(**dict(row), history=await history(tx, id))
+
+
+# Plans
+
+
+@router.get("/plans")
+async def list_plans(
+    tx: CurrentTx,
+    _: Reader,
+    kind: PlanKind | None = None,
+    period: str | None = None,
+    status: PlanStatus | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[PlanOut]:
+    query = select(plans)
+    for column, value in {"kind": kind, "period": period, "status": status}.items():
+        if value is not None:
+            query = query.where(plans.c[column] == value)
+    return await page(tx, query, [plans.c.id], PlanOut.of, limit=limit, cursor=cursor)
+
+
+@router.post("/plans", status_code=201)
+async def create_plan(new: PlanIn, tx: CurrentTx, author: Requester, response: Response) -> PlanDetail:
+    """Draft a plan from the approved needs of its period, the most urgent first. Refused over budget."""
+    rules.fits(new.kind, new.period, new.department)
+    same = (plans.c.kind == new.kind) & (plans.c.period == new.period) & (plans.c.department == new.department)
+    if await tx.scalar(select(plans.c.id).where(same)):
+        raise IllegalState("There is a plan for {period} already; change that one.", period=new.period)
+    values = new.model_dump(exclude={"draft_from_needs"})
+    row = await add(tx, plans, author.sub, status="draft", by=author.sub, version=1, **values)
+    if new.draft_from_needs:
+        wanted = select(needs).where(
+            needs.c.period == new.period, needs.c.status == "approved", needs.c.course.is_not(None)
+        )
+        if new.department:
+            wanted = wanted.where(needs.c.department == new.department)
+        for one in await tx.all(wanted.order_by(needs.c.priority, needs.c.id)):
+            await _add_entry(
+                tx, row["id"],
+                {"objective": one["title"], "content": one["title"], "course": one["course"],
+                 "trainees": one["trainees"], "budget": one["budget"], "need_id": one["id"]},
+            )  # fmt: skip
+    return await _within_budget(row["id"], tx, response)
+
+
+@router.get("/plans/{id}")
+async def plan(id: UUID, tx: CurrentTx, _: Reader, response: Response) -> PlanDetail:
+    return await _plan(id, tx, response)
+
+
+@router.post("/plans/{id}/entries", status_code=201)
+async def add_entry(
+    id: UUID, new: EntryIn, tx: CurrentTx, author: Requester, request: Request, response: Response
+) -> PlanDetail:
+    """Add to a draft. Refused over budget."""
+    await _step(id, "edit", tx, request)
+    await _check_courses(tx, [new])
+    await _add_entry(tx, id, new.model_dump())
+    await change(tx, plans, id, author.sub, "entry_added")
+    return await _within_budget(id, tx, response)
+
+
+@router.put("/plans/{id}/entries/{entry_id}")
+async def change_entry(
+    id: UUID, entry_id: UUID, new: EntryIn, tx: CurrentTx, author: Requester, request: Request, response: Response
+) -> PlanDetail:
+    """Change an entry of a draft. Refused over budget."""
+    await _step(id, "edit", tx, request)
+    await _check_courses(tx, [new])
+    await _entry(id, entry_id, tx)
+    await change(tx, plan_entries, entry_id, author.sub, "changed", **new.model_dump())
+    await change(tx, plans, id, author.sub, "entry_changed")
+    return await _within_budget(id, tx, response)
+
+
+@router.post("/plans/{id}/submission")
+async def submit_plan(id: UUID, tx: CurrentTx, author: Requester, request: Request, response: Response) -> PlanDetail:
+    await _step(id, "submit", tx, request)
+    await change(tx, plans, id, author.sub, "submitted", status="submitted", by=author.sub)
+    return await _within_budget(id, tx, response)
+
+
+@router.post("/plans/{id}/decision")
+async def decide_plan(
+    id: UUID, new: Decision, tx: CurrentTx, manager: Manager, request: Request, response: Response
+) -> PlanDetail:
+    """Approve a submitted plan, or return it; not one's own."""
+    row = await _step(id, "decide", tx, request)
+    rules.check_other(row["by"], manager.sub)
+    await _becomes(row, "approved" if new.approved else "returned", tx, manager.sub, decided_by=manager.sub)
+    if new.reason:
+        await record(tx, id, manager.sub, "reason", {"reason": new.reason})
+    return await _within_budget(id, tx, response)
+
+
+@router.post("/plans/{id}/issue")
+async def issue_plan(id: UUID, tx: CurrentTx, trainer: Requester, request: Request, response: Response) -> PlanDetail:
+    """Issue and file an approved plan."""
+    row = await _step(id, "issue", tx, request)
+    await _becomes(row, "issued", tx, trainer.sub, issued_at=tx.now)
+    return await _plan(id, tx, response)
+
+
+@router.post("/plans/{id}/changes", status_code=201)
+async def request_change(
+    id: UUID, new: ChangeIn, tx: CurrentTx, author: Requester, request: Request, response: Response
+) -> PlanDetail:
+    """Ask for additions and changes to an approved plan; they hold once approved."""
+    await _step(id, "change", tx, request)
+    await _check_courses(tx, new.added)
+    for entry_id in new.removed:
+        await _entry(id, entry_id, tx)
+    values = new.model_dump(mode="json") | {"removed": new.removed, "budget": new.budget}
+    await add(tx, plan_changes, author.sub, plan_id=id, status="submitted", by=author.sub, version=1, **values)
+    return await _plan(id, tx, response)
+
+
+@router.post("/plans/{id}/changes/{change_id}/decision")
+async def decide_change(
+    id: UUID, change_id: UUID, new: Decision, tx: CurrentTx, manager: Manager, response: Response
+) -> PlanDetail:
+    """Approve a change, which is then made, or return it; not one's own. Refused over budget."""
+    await _step(id, "change", tx)
+    wanted = await find(tx, plan_changes, change_id, hold=True)
+    if wanted["plan_id"] != id:
+        raise missing(change_id)
+    if wanted["status"] != "submitted":
+        raise IllegalState("The change is {state}; only a submitted one is decided.", state=wanted["status"])
+    rules.check_other(wanted["by"], manager.sub)
+    status = "approved" if new.approved else "returned"
+    await change(tx, plan_changes, change_id, manager.sub, status, status=status, decided_by=manager.sub)
+    if new.approved:
+        for entry_id in wanted["removed"]:
+            await _entry(id, entry_id, tx)
+            await change(tx, plan_entries, entry_id, manager.sub, "removed", status="removed")
+        for entry in TypeAdapter(list[EntryIn]).validate_python(wanted["added"]):
+            await _add_entry(tx, id, entry.model_dump())
+        values = {} if wanted["budget"] is None else {"budget": wanted["budget"]}
+        await change(tx, plans, id, manager.sub, "changed", **values)
+    return await _within_budget(id, tx, response)
+
+
+@router.post("/plans/{id}/entries/{entry_id}/execution")
+async def execute_entry(
+    id: UUID, entry_id: UUID, new: Execution, tx: CurrentTx, trainer: Trainer, response: Response
+) -> PlanDetail:
+    """Enrol the trainees, and plan the session where the course is attended. Only of an approved plan, and once."""
+    await _step(id, "execute", tx)
+    entry = await _entry(id, entry_id, tx)
+    if entry["status"] != "planned":
+        raise IllegalState("The entry is {state}; only a planned one is executed.", state=entry["status"])
+    known = (await catalogue.current(tx, [entry["course"]]))[entry["course"]]
+    wishes = [Wish(one, entry["course"], "plan", "plan", str(entry_id)) for one in entry["trainees"]]
+    await catalogue.enrol(tx, wishes, actor=trainer.sub)
+    if catalogue.course_of(known).attended or new.seats:
+        if not (entry["starts_at"] and entry["trainer_id"] and entry["place"]):
+            raise Invalid(
+                "The course {course} is attended: the entry needs trainer, time and place.", course=entry["course"]
+            )
+        time = {"room": entry["place"], "starts_at": entry["starts_at"], "ends_at": entry["ends_at"]}
+        seats = new.seats or max(1, len(entry["trainees"]))
+        await learning.plan_session(
+            tx, known, entry["trainer_id"], seats, [time], by=trainer.sub, plan_entry_id=entry_id
+        )
+    await change(tx, plan_entries, entry_id, trainer.sub, "executed", status="executed")
+    return await _plan(id, tx, response)
+
+
+@router.post("/plans/{id}/entries/{entry_id}/expenses")
+async def spend(
+    id: UUID, entry_id: UUID, new: Expense, tx: CurrentTx, trainer: Trainer, response: Response
+) -> PlanDetail:
+    """Note what an executed entry cost."""
+    await _step(id, "execute", tx)
+    entry = await _entry(id, entry_id, tx)
+    if entry["status"] != "executed":
+        raise IllegalState("The entry is {state}; only an executed one has costs.", state=entry["status"])
+    await record(tx, entry_id, trainer.sub, "expense", new.model_dump(mode="json"))
+    await change(tx, plan_entries, entry_id, trainer.sub, "spent", spent=entry["spent"] + new.amount)
+    return await _plan(id, tx, response)
+
+
+@router.get("/plans/{id}/actual")
+async def actual(id: UUID, tx: CurrentTx, _: Reader) -> ActualOut:
+    """Actual against plan: held, attended, passed, spent."""
+    await find(tx, plans, id)
+    rows = await planning.actual(tx, id)
+    sums = {name: sum((row[name] for row in rows), 0) for name in ("planned", "attended", "passed", "budget", "spent")}
+    return ActualOut(**sums, entries=[Actual(**row) for row in rows])
+
+
+async def _step(id: UUID, step: str, tx: Tx, request: Request | None = None) -> Any:
+    """The plan, held, if this can be done with it now."""
+    row = await find(tx, plans, id, hold=True)
+    if request is not None:
+        check_match(request, row["version"])
+    rules.check_step(rules.PLAN_STEPS, step, row["status"])
+    return row
+
+
+async def _becomes(row: Any, status: PlanStatus, tx: Tx, actor: str, **values: Any) -> None:
+    """Give the plan this status, and mark the deadline that it keeps by that."""
+    await change(tx, plans, row["id"], actor, status, status=status, **values)
+    key = rules.DEADLINES.get((status, row["kind"]))
+    if key is None:
+        return
+    if row["kind"] == "department_month":  # kept when every department has issued its own
+        issued = select(plans.c.department).where(
+            plans.c.kind == row["kind"], plans.c.period == row["period"], plans.c.status == "issued"
+        )
+        here = select(employees.c.department).where(
+            employees.c.department.not_in(issued), employees.c.left_on.is_(None)
+        )
+        if await tx.scalar(here.limit(1)):
+            return
+    await planning.mark(tx, key, _before(row["period"]), actor)
+
+
+def _before(period: str) -> str:
+    """The period in which the plan for this one is due: the year or the month before."""
+    if len(period) == 4:
+        return str(int(period) - 1)
+    return f"{rules.month_after(date(int(period[:4]), int(period[5:]), 1), -1):%Y-%m}"
+
+
+async def _check_courses(tx: Tx, entries: Any) -> None:
+    known = await catalogue.current(tx, {entry.course for entry in entries})
+    unknown = sorted({entry.course for entry in entries} - set(known))
+    if unknown:
+        raise Invalid("There is no course {codes}; create it first.", codes=", ".join(unknown))
+
+
+async def _add_entry(tx: Tx, plan_id: UUID, values: dict[str, Any]) -> None:
+    row = {"id": new_id(), "plan_id": plan_id, "spent": Decimal(0), "status": "planned", "version": 1, **values}
+    await tx.run(insert(plan_entries).values(row))
+
+
+async def _entry(plan_id: UUID, entry_id: UUID, tx: Tx) -> Any:
+    row = await find(tx, plan_entries, entry_id, hold=True)
+    if row["plan_id"] != plan_id or row["status"] == "removed":
+        raise missing(entry_id)
+    return row
+
+
+async def _within_budget(id: UUID, tx: Tx, response: Response) -> PlanDetail:
+    row = await find(tx, plans, id)
+    rules.check_budget(row["budget"], await planning.entries(tx, id))
+    return await _plan(id, tx, response)
+
+
+async def _plan(id: UUID, tx: Tx, response: Response) -> PlanDetail:
+    row = await find(tx, plans, id)
+    tag(response, row["version"])
+    entries = await planning.entries(tx, id)
+    changes = await tx.all(select(plan_changes).where(plan_changes.c.plan_id == id).order_by(plan_changes.c.id))
+    return PlanDetail(
+        **dict(row), cost=sum((entry["budget"] for entry in entries), Decimal(0)),
+        entries=[EntryOut.of(entry) for entry in entries],
+        changes=[ChangeOut.of(one) for one in changes], history=await history(tx, id),
+    )  # fmt: skip
+
+
+# The calendar
+
+
+Year = Annotated[int, Query(ge=2000, le=2100)]
+
+
+@router.get("/calendar")
+async def calendar(tx: CurrentTx, _: Anyone, year: Year) -> CalendarOut:
+    """Every deadline of the year, by day: when its window opens and closes, and whether it was met."""
+    today = local_day(tx.now, tx.settings.zone)
+    items = []
+    for one, row, done_on in await planning.calendar(tx, year):
+        last = one.due_on
+        while not is_working_day(last, tx.settings.working_days):
+            last -= timedelta(days=1)
+        items.append(
+            DeadlineOut(
+                key=one.key, period=one.period, who=row["who"], name_en=row["name_en"], name_zh=row["name_zh"],
+                opens_on=one.opens_on, due_on=one.due_on, last_working_day=last, state=one.state(today, done_on),
+                done_on=done_on,
+            )
+        )  # fmt: skip
+    return CalendarOut(year=year, items=items)
+
+
+@router.get("/calendar.ics", response_class=Response)
+async def calendar_ics(tx: CurrentTx, _: Anyone, year: Year, language: Literal["en", "zh"] | None = None) -> Response:
+    """The same for other calendars (RFC 5545)."""
+    name = f"name_{language or tx.settings.language}"
+    entries = [(one, row[name], row["who"]) for one, row, _done in await planning.calendar(tx, year)]
+    return Response(ics(entries, f"{tx.now:%Y%m%dT%H%M%SZ}"), media_type="text/calendar; charset=utf-8")
+
+
+@router.post("/calendar/{key}/{period}/completion")
+async def deadline_done(key: str, period: Period, tx: CurrentTx, person: Requester) -> DeadlineOut:
+    """What the deadline asks for is done. Again changes nothing, the first day stands. Plans mark theirs themselves."""
+    found = [
+        one
+        for one in await planning.calendar(tx, int(period[:4]))
+        if (one.deadline.key, one.deadline.period) == (key, period)
+    ]
+    if not found:
+        raise missing(f"{key}/{period}")
+    await planning.mark(tx, key, period, person.sub)
+    shown = await calendar(tx, person, int(period[:4]))
+    return next(item for item in shown.items if (item.key, item.period) == (key, period))
+
+
+@router.get("/deadlines")
+async def list_deadlines(tx: CurrentTx, _: Anyone, limit: Limit = 50, cursor: Cursor = None) -> Page[DeadlineRuleOut]:
+    """The rules that the calendar goes by."""
+    keys = [deadline_rows.c.key]
+    return await page(
+        tx, select(deadline_rows), keys, DeadlineRuleOut.of, limit=limit, cursor=cursor, newest_first=False
+    )
+
+
+@router.put("/deadlines/{key}")
+async def change_deadline(
+    key: Key, new: DeadlineRuleIn, tx: CurrentTx, trainer: Trainer, request: Request, response: Response
+) -> DeadlineRuleOut:
+    """Change a deadline of the calendar, or add one."""
+    rows = {row["key"]: row for row in await tx.all(select(deadline_rows).with_for_update())}
+    version = rows[key]["version"] if key in rows else 0
+    check_match(request, version)
+    wanted = {k: DeadlineRule.model_validate(row["rule"]) for k, row in rows.items()} | {key: new.rule}
+    try:
+        deadlines(tx.now.year, wanted, tx.settings.working_days)
+    except ValueError as error:
+        raise Invalid("The deadline cannot be found: {reason}.", reason=error) from error
+    values = {**new.model_dump(mode="json"), "version": version + 1}
+    if key in rows:
+        await tx.run(update(deadline_rows).where(deadline_rows.c.key == key).values(values))
+    else:
+        await tx.run(insert(deadline_rows).values(key=key, position=len(rows), **values))
+    tag(response, version + 1)
+    return DeadlineRuleOut(key=key, version=version + 1, **new.model_dump())

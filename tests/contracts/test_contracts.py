@@ -1,0 +1,74 @@
+"""Do published events keep their shape, and their rules?"""
+
+import copy
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+
+from shared.events import Event
+from tools.schemas import SCHEMAS, breaks, published, schema_of
+
+EVENTS = sorted(published().items())
+PRIVATE = ("name", "phone", "email", "address", "comment", "note", "text", "identity_number")
+
+
+@pytest.mark.parametrize(("name", "event"), EVENTS, ids=[name for name, _ in EVENTS])
+def test_an_event_keeps_its_published_shape(name: str, event: type[Event]) -> None:
+    file = SCHEMAS / f"{name}.json"
+    assert file.exists(), "a new event: run 'make generate' and commit its schema"
+    old = json.loads(file.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(old)
+    assert breaks(old, schema_of(event)) == []
+
+
+@pytest.mark.parametrize(("name", "event"), EVENTS, ids=[name for name, _ in EVENTS])
+def test_an_event_follows_the_rules(name: str, event: type[Event]) -> None:
+    publisher = event.__module__.rsplit(".", 1)[-1]
+    assert name.startswith(f"{publisher}.")
+    assert name.rsplit(".v", 1)[1].isdigit()
+    assert event.kafka_topic.startswith(f"{publisher}.")
+    assert event.key in event.model_fields
+    assert event.__doc__
+    private = [field for field in event.model_fields if field in PRIVATE or field.endswith(("_name", "_phone"))]
+    assert private == [], (
+        "events carry ids, codes, times and scores; whoever needs a name asks the service that owns it"
+    )
+
+
+def test_no_schema_is_left_of_an_event_that_is_gone() -> None:
+    assert {file.stem for file in SCHEMAS.glob("*.json")} == {name for name, _ in EVENTS}
+
+
+def gone(schema: dict[str, Any]) -> None:
+    del schema["properties"]["score"]
+
+
+def retyped(schema: dict[str, Any]) -> None:
+    schema["properties"]["score"] = {"type": "string"}
+
+
+def demanded(schema: dict[str, Any]) -> None:
+    schema["properties"]["more"] = {"type": "string"}
+    schema["required"] = [*schema["required"], "more"]
+
+
+def moved(schema: dict[str, Any]) -> None:
+    schema["x-topic"] = "elsewhere"
+
+
+@pytest.mark.parametrize("change", [gone, retyped, demanded, moved])
+def test_a_change_that_breaks_a_reader_is_seen(change: Any) -> None:
+    old = schema_of(published()["qa.audit.failed.v1"])
+    new = copy.deepcopy(old)
+    change(new)
+    assert breaks(old, new)
+
+
+def test_an_optional_field_more_breaks_nobody() -> None:
+    old = schema_of(published()["qa.audit.failed.v1"])
+    new = copy.deepcopy(old)
+    new["properties"]["more"] = {"type": "string", "default": ""}
+    new["properties"]["score"]["description"] = "said better"
+    assert breaks(old, new) == []
