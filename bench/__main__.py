@@ -1,7 +1,6 @@
 """Which speeds are measured, and how are they shown? `python -m bench --help`."""
 
 import argparse
-import asyncio
 import gc
 import json
 import logging
@@ -19,12 +18,13 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench.measure import REPETITIONS, Line, Scale
-from bench.place import ROOT, Place
 from bench.audits import effects, submissions
 from bench.consume import calls_beside_millions, calls_from_kafka
 from bench.events import events_over_http
+from bench.measure import REPETITIONS, Line, Scale
 from bench.memory import memory_at_rest
+from bench.place import ROOT, Place
+from bench.recruiting import lists, steps
 from bench.relay import relay_to_kafka
 from shared import logs
 
@@ -37,6 +37,8 @@ ROWS: dict[str, Row] = {
     "submissions": submissions,
     "effects": effects,
     "relay": relay_to_kafka,
+    "steps": steps,
+    "lists": lists,
     "memory": memory_at_rest,
     "millions": calls_beside_millions,
 }
@@ -101,7 +103,7 @@ def machine() -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure speed, each beside its raw limit.")
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"which of {', '.join(ROWS)}; all of them if none is named")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"some of {', '.join(ROWS)} (all)")
     parser.add_argument("--quick", action="store_true", help="a quarter of the work, rougher numbers")
     given = parser.parse_args()
     logs.configure("error")

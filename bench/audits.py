@@ -113,9 +113,7 @@ async def effects(place: Place, scale: Scale) -> list[Line]:
             got = all_answered(await send_from_outside(Job(server.port, requests, CLIENTS, RATE)), 200)
             tables = ("training.coaching_assignments", "performance.ledger_entries")
             committed = [await commit_times(watcher, table, "audit_id", ids) for table in tables]
-            return [
-                max(times[id] for times in committed) - answer.at for id, answer in zip(ids, got, strict=True)
-            ]
+            return [max(times[id] for times in committed) - answer.at for id, answer in zip(ids, got, strict=True)]
 
         async def bare() -> Sequence[float]:
             began: dict[UUID, float] = {}
@@ -133,7 +131,8 @@ async def effects(place: Place, scale: Scale) -> list[Line]:
     return [
         Line(
             f"submission answered to coaching and appraisal, {name}", "Kafka round trip and two commits", "ms",
-            *([1000 * percentile(sample, share) for sample in samples[side]] for side in ("product", "bare")),
+            [1000 * percentile(sample, share) for sample in samples["product"]],
+            [1000 * percentile(sample, share) for sample in samples["bare"]],
             at_most=most, facts={"submissions a turn": number, "a second": RATE},
         )
         for name, share, most in (("median", 0.5, 3), ("99th percentile", 0.99, 6))

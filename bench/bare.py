@@ -5,7 +5,6 @@ python -m bench.bare consume BOOTSTRAP TOPIC URL    two commits for each record 
 python -m bench.bare fastapi PORT               a FastAPI application with SQLAlchemy imported, and nothing in it
 """
 
-import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -100,7 +99,7 @@ def nothing() -> Starlette:
     from fastapi import FastAPI
 
     app = FastAPI()
-    app.add_api_route("/", lambda: {})
+    app.add_api_route("/", dict)
     return app
 
 

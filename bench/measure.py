@@ -72,7 +72,9 @@ class Line:
         return asdict(self) | {"ratios": self.ratios, "ratio": self.ratio, "met": self.met}
 
 
-async def in_turns(sides: Mapping[str, Callable[[], Awaitable[T]]], repetitions: int = REPETITIONS) -> dict[str, list[T]]:
+async def in_turns(
+    sides: Mapping[str, Callable[[], Awaitable[T]]], repetitions: int = REPETITIONS
+) -> dict[str, list[T]]:
     """The samples of each side, after one turn that does not count; the order is reversed every second turn."""
     samples: dict[str, list[T]] = {name: [] for name in sides}
     for turn in range(repetitions + 1):

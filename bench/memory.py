@@ -1,10 +1,10 @@
 """How much memory does Headset take at rest, beside a FastAPI process with SQLAlchemy imported and nothing in it?"""
 
 import asyncio
-import subprocess
 
 from bench.measure import Line, Scale, in_turns
 from bench.place import WORK, Place, Process, answers, free_port, until
+from services.directory import remembered
 
 REST = 3.0
 """Seconds after it is ready, within which a start has calmed down."""
@@ -13,12 +13,15 @@ REST = 3.0
 async def memory_at_rest(place: Place, scale: Scale) -> list[Line]:
     data = WORK / "up"
 
+    async def seeded() -> bool:
+        return bool(remembered(data).get("ready"))
+
     async def headset() -> float:
         port = free_port()
         words = ("-m", "services", "up", "--data", str(data), "--port", str(port))
         async with place.process(*words, port=port) as process:
-            # The first start, which does not count, makes the demo centre before it says so.
-            await until(lambda: _says(process, "Ctrl-C"), 120, process)
+            await until(lambda: answers(port, "/health/ready"), 60, process)
+            await until(seeded, 120, process)  # by the first start, which does not count
             return await resident(process)
 
     async def bare() -> float:
@@ -36,12 +39,11 @@ async def memory_at_rest(place: Place, scale: Scale) -> list[Line]:
     ]  # fmt: skip
 
 
-async def _says(process: Process, words: str) -> bool:
-    return words in process.log.read_text(errors="replace")
-
-
 async def resident(process: Process) -> float:
     """MiB that the process has in memory once it has rested."""
     await asyncio.sleep(REST)
-    said = subprocess.run(["ps", "-o", "rss=", "-p", str(process.pid)], capture_output=True, text=True, check=True)
-    return int(said.stdout) / 1024
+    ps = await asyncio.create_subprocess_exec(
+        "ps", "-o", "rss=", "-p", str(process.pid), stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await ps.communicate()
+    return int(said) / 1024

@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -246,7 +246,7 @@ class Commits:
 async def commits(connection: Any, table: str, where: str = "true", *values: object) -> Commits:
     """The transactions that wrote the rows of a table, by time."""
     found = await connection.fetch(
-        f"SELECT pg_xact_commit_timestamp(xmin) AS at, count(*) AS rows FROM {table} WHERE {where} GROUP BY 1 ORDER BY 1",
+        f"SELECT pg_xact_commit_timestamp(xmin) AS at, count(*) AS n FROM {table} WHERE {where} GROUP BY 1 ORDER BY 1",
         *values,
     )
-    return Commits([row["at"] for row in found], [row["rows"] for row in found])
+    return Commits([row["at"] for row in found], [row["n"] for row in found])

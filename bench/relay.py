@@ -1,4 +1,4 @@
-"""How fast do letters get from the outbox to Kafka, beside the same bytes sent by the same producer with no database?"""
+"""How fast do letters get from the outbox to Kafka? Beside the same bytes, the same producer and no database."""
 
 import asyncio
 import time

@@ -7,7 +7,7 @@ the service writes, in the product's own tables.
 import logging
 import sys
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import uvloop
@@ -26,10 +26,15 @@ from shared.ids import day_of, new_id
 from shared.settings import Settings
 
 ZONE = Settings().zone
+SAME = ("started_at", "answered_at", "ended_at", "direction", "queue", "topic", "recording_uri", "customer_ref")
+TIMES = ("wait", "talk", "hold", "wrap_up")
 
 
 class Base(DeclarativeBase):
-    pass
+    if TYPE_CHECKING:  # columns come from the tables, where the type checker does not see them
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
 
 class QaInbox(Base):
@@ -61,9 +66,9 @@ async def keep_recording(session: AsyncSession, call: CallEnded, id: str, at: da
         session.add(recording)
     elif (recording.told_at, recording.told_by) >= (at, id):
         return
-    for name in ("started_at", "answered_at", "ended_at", "direction", "queue", "topic", "recording_uri", "customer_ref"):
+    for name in SAME:
         setattr(recording, name, getattr(call, name))
-    for name in ("wait", "talk", "hold", "wrap_up"):
+    for name in TIMES:
         seconds = getattr(call, f"{name}_seconds")
         setattr(recording, f"{name}_ms", None if seconds is None else round(seconds * 1000))
     recording.day = local_day(call.started_at, ZONE)
@@ -85,8 +90,8 @@ async def count_call(session: AsyncSession, call: CallEnded, id: str, at: dateti
     day.calls += 1
     if fact.answered:
         day.answered += 1
-        for name, value in (("wait", fact.wait_ms), ("talk", fact.talk_ms), ("hold", fact.hold_ms), ("wrap_up", fact.wrap_up_ms)):
-            if value is not None:
+        for name in TIMES:
+            if (value := getattr(fact, f"{name}_ms")) is not None:
                 setattr(day, f"{name}s", getattr(day, f"{name}s") + 1)
                 setattr(day, f"{name}_ms", getattr(day, f"{name}_ms") + value)
         day.within_20s += int(fact.wait_ms is not None and fact.wait_ms <= 20_000)
@@ -98,7 +103,7 @@ HANDLERS = {"qa": (QaInbox, keep_recording), "performance": (PerformanceInbox, c
 
 
 def application(service: str, bootstrap: str, topic: str, url: str) -> FastStream:
-    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), connect_args={"server_settings": {"jit": "off"}})
+    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
     session_of = async_sessionmaker(engine, expire_on_commit=False)
     broker = KafkaBroker(bootstrap, logger=None)
     inbox, react = HANDLERS[service]

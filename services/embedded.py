@@ -83,7 +83,7 @@ def leaving_on_sigterm() -> Iterator[None]:
 
 def run(main: Coroutine[Any, Any, int]) -> int:
     """As `asyncio.run`, on uvloop where there is one: it answers twice as many requests a second."""
-    with asyncio.Runner(loop_factory=uvicorn.Config("", loop="auto").get_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=uvicorn.Config("", loop="auto", log_config=None).get_loop_factory()) as runner:
         return runner.run(main)
 
 

@@ -5,6 +5,7 @@ included) where it is known, else Monday to Friday.
 """
 
 from datetime import date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Literal
 
 WorkingDays = Literal["cn", "weekdays"]
@@ -15,6 +16,7 @@ def local_day(at: datetime, zone: tzinfo) -> date:
     return at.astimezone(zone).date()
 
 
+@lru_cache(maxsize=4096)  # the library looks through all its holidays each time
 def is_working_day(day: date, calendar: WorkingDays = "cn") -> bool:
     """Whether people work on this day. Years that the calendar of China does not know yet go by the week alone."""
     if calendar == "cn":

@@ -177,9 +177,10 @@ class Delivery:
         by_type: dict[type[Event], list[Delivered[Event]]] = {}
         for delivered in batch:
             by_type.setdefault(type(delivered.event), []).append(delivered)
-        for event_type, group in by_type.items():
-            for policy in self._bulk[event_type]:
-                await policy(group, tx)
+        for event_type in self._policies:  # in the order in which the service names them
+            if event_type in by_type:
+                for policy in self._bulk[event_type]:
+                    await policy(by_type[event_type], tx)
         if not any(self._single[event_type] for event_type in by_type):
             return
         for event, letter in batch:

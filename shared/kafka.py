@@ -127,6 +127,7 @@ class KafkaBus:
         await self._drop_producer()
 
     async def _consume(self, service: str, topics: frozenset[str], deliver: Deliver) -> None:
+        stuck = False
         while not self._stopping.is_set():
             consumer = AIOKafkaConsumer(
                 *sorted(topics),
@@ -142,7 +143,12 @@ class KafkaBus:
             )
             try:
                 await consumer.start()
+                if stuck:
+                    await self._step_over(consumer, deliver)
+                stuck = False
                 await self._turn(service, consumer, deliver)
+            except UnicodeDecodeError:  # in the name of a header: aiokafka then loses all it has read
+                stuck = True
             except (KafkaError, OSError) as error:
                 log.warning("consumer_failed", service=service, error=f"{type(error).__name__}: {error}")
                 self._note_turn(service)
@@ -173,6 +179,31 @@ class KafkaBus:
                 continue
             outages = 0
             await _commit(consumer, {partition: batch[-1].offset + 1 for partition, batch in records})
+
+    async def _step_over(self, consumer: AIOKafkaConsumer, deliver: Deliver) -> None:
+        """Go on record by record up to one that cannot be read at all; bury what is known of it, which is its place."""
+        for partition in consumer.assignment():
+            readable = True
+            while readable and not self._stopping.is_set():
+                position = await consumer.position(partition)
+                try:
+                    fetched = await consumer.getmany(partition, timeout_ms=1000, max_records=1)
+                    if not fetched:
+                        break
+                    [record] = fetched[partition]
+                    position, letter = record.offset, opened(record)
+                except UnicodeDecodeError:
+                    readable = False
+                    place = f"{partition.topic}/{partition.partition}/{position}"
+                    letter = Letter(partition.topic, "", {"kafka_position": place}, b"")
+                try:
+                    await deliver([letter])
+                except Exception as error:
+                    if is_outage(error):
+                        raise ConnectionError("the database is away; we come here again") from error
+                    raise
+                await _commit(consumer, {partition: position + 1})
+                consumer.seek(partition, position + 1)
 
     def _note_turn(self, service: str) -> None:
         self.last_turn[service] = time.monotonic()

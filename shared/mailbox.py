@@ -12,6 +12,7 @@ Each service has, beside its own tables,
 import hashlib
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import cache
 from typing import Any
 
 from asyncpg import exceptions as driver_errors
@@ -28,6 +29,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    TextClause,
     Uuid,
     func,
     text,
@@ -147,17 +149,25 @@ async def post(connection: AsyncConnection, schema: str, letters: Sequence[Lette
             raise DBAPIError("COPY", None, error, connection_invalidated=driver.is_closed()) from error
         return
     await connection.execute(
-        text(f"""
-        INSERT INTO {schema}.outbox (event_id, topic, key, type, headers, payload)
-        SELECT event_id, topic, key, type, headers::json, payload
-        FROM unnest(CAST(:event_id AS text[]), CAST(:topic AS text[]), CAST(:key AS text[]), CAST(:type AS text[]),
-                    CAST(:headers AS text[]), CAST(:payload AS bytea[]))
-             WITH ORDINALITY AS letter (event_id, topic, key, type, headers, payload, n)
-        WHERE pg_current_xact_id() IS NOT NULL
-        ORDER BY n
-        """),
-        dict(zip(_POSTED, map(list, zip(*rows, strict=True)), strict=True)),
+        _statement(_POST, schema), dict(zip(_POSTED, map(list, zip(*rows, strict=True)), strict=True))
     )
+
+
+_POST = """
+INSERT INTO {schema}.outbox (event_id, topic, key, type, headers, payload)
+SELECT event_id, topic, key, type, headers::json, payload
+FROM unnest(CAST(:event_id AS text[]), CAST(:topic AS text[]), CAST(:key AS text[]), CAST(:type AS text[]),
+            CAST(:headers AS text[]), CAST(:payload AS bytea[]))
+     WITH ORDINALITY AS letter (event_id, topic, key, type, headers, payload, n)
+WHERE pg_current_xact_id() IS NOT NULL
+ORDER BY n
+"""
+
+
+@cache
+def _statement(sql: str, schema: str) -> TextClause:
+    """Looking for the parameters takes longer than all else that is done to send a statement."""
+    return text(sql.format(schema=schema))
 
 
 async def claim(connection: AsyncConnection, schema: str, letters: Sequence[Letter]) -> list[bool]:
@@ -168,15 +178,7 @@ async def claim(connection: AsyncConnection, schema: str, letters: Sequence[Lett
     keys = [letter.inbox_key for letter in letters]
     order = sorted(set(keys))  # one order everywhere: no deadlocks
     repeated = await connection.execute(
-        text(f"""
-        WITH given AS MATERIALIZED (
-            SELECT * FROM unnest(CAST(:days AS date[]), CAST(:ids AS uuid[])) AS letter (day, event_id)
-        ), claimed AS (
-            INSERT INTO {schema}.inbox (day, event_id) SELECT * FROM given
-            ON CONFLICT DO NOTHING RETURNING day, event_id
-        )
-        SELECT event_id::text FROM (SELECT * FROM given EXCEPT SELECT * FROM claimed) AS repeated
-        """),
+        _statement(_CLAIM, schema),
         {"days": [day for day, _ in order], "ids": [identity for _, identity in order]},
     )
     seen = set(repeated.scalars())
@@ -185,6 +187,16 @@ async def claim(connection: AsyncConnection, schema: str, letters: Sequence[Lett
         first.append(identity not in seen)
         seen.add(identity)
     return first
+
+
+_CLAIM = """
+WITH given AS MATERIALIZED (
+    SELECT * FROM unnest(CAST(:days AS date[]), CAST(:ids AS uuid[])) AS letter (day, event_id)
+), claimed AS (
+    INSERT INTO {schema}.inbox (day, event_id) SELECT * FROM given ON CONFLICT DO NOTHING RETURNING day, event_id
+)
+SELECT event_id::text FROM (SELECT * FROM given EXCEPT SELECT * FROM claimed) AS repeated
+"""
 
 
 async def bury(connection: AsyncConnection, table: Table, letter: Letter, reason: str, attempts: int) -> None:

@@ -37,3 +37,6 @@ LOOP_TURNED = Gauge(
     "headset_consumer_last_turn_timestamp_seconds", "When the consumer's loop last turned.", ["service"]
 )
 POOL_IN_USE = Gauge("headset_database_connections_in_use", "Connections checked out of the pool.", ["service"])
+OVERDUE_STEPS = Gauge(
+    "headset_recruiting_overdue_steps", "Steps open beyond the days allowed for them.", ["step", "owner"]
+)

@@ -14,7 +14,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="HEADSET_", frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="HEADSET_", env_ignore_empty=True, frozen=True, extra="ignore", populate_by_name=True
+    )
 
     data: Path = Field(Path(".headset"), description="Directory of the embedded mode.")
     host: str = Field("127.0.0.1", description="Address to listen on.")
@@ -23,7 +25,9 @@ class Settings(BaseSettings):
     language: Literal["en", "zh"] = Field("en", description="Language of messages where the reader states none.")
     working_days: Literal["cn", "weekdays"] = Field("cn", description="Which calendar counts working days.")
 
-    contract_rules: Literal["cn", "none"] = Field("cn", description="Which law employment contracts are checked against.")
+    contract_rules: Literal["cn", "none"] = Field(
+        "cn", description="Which law employment contracts are checked against."
+    )
     verify_before_second_interview: bool = Field(True, description="Step 9 of recruiting comes before step 10.")
     internal_candidates_skip: bool = Field(True, description="Who works here already skips steps 9 and 12.")
 

@@ -21,10 +21,10 @@ class Interval(NamedTuple):
 
 def wilson(successes: int, n: int, places: int = 4) -> Interval | None:
     """The Wilson score interval of `successes` out of `n`; None where there is nothing to say (n = 0)."""
-    if n == 0:
-        return None
     if not 0 <= successes <= n:
         raise ValueError(f"{successes} successes out of {n}")
+    if n == 0:
+        return None
     p, z2 = successes / n, Z95 * Z95
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
     reach = Z95 / (1 + z2 / n) * sqrt(p * (1 - p) / n + z2 / (4 * n * n))

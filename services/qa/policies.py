@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from services.qa.repository import follow_ups, recordings
+from services.qa.repository import follow_ups, ratings, recordings
+from shared.contracts.crm import SatisfactionRated
 from shared.contracts.telephony import CallEnded
 from shared.contracts.training import CoachingCompleted
 from shared.db import Tx
@@ -17,6 +18,12 @@ async def keep_recordings(delivered: Sequence[Delivered[CallEnded]], tx: Tx) -> 
 
 
 @bulk
+async def keep_ratings(delivered: Sequence[Delivered[SatisfactionRated]], tx: Tx) -> None:
+    """Know what customers said, for plans that draw by it."""
+    await ratings.keep(tx, delivered)
+
+
+@bulk
 async def follow_coaching_up(delivered: Sequence[Delivered[CoachingCompleted]], tx: Tx) -> None:
     """Ask for an audit of the same criteria on a later call, to see whether the coaching worked."""
     await follow_ups.ask(tx, delivered)
@@ -25,5 +32,6 @@ async def follow_coaching_up(delivered: Sequence[Delivered[CoachingCompleted]], 
 POLICIES: Policies = {
     **PEOPLE_POLICIES,
     CallEnded: [keep_recordings],
+    SatisfactionRated: [keep_ratings],
     CoachingCompleted: [follow_coaching_up],
 }

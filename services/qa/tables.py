@@ -5,6 +5,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -62,6 +63,16 @@ recordings = Table(
     Index("recordings_by_agent", "agent_id", "day", "started_at", "id", postgresql_where=_answered),
 )
 
+ratings = Table(
+    "ratings",
+    metadata,
+    Column("call_id", Text(collation="C"), primary_key=True),
+    Column("agent_id", Text, primary_key=True),
+    Column("rating", Integer, nullable=False),
+    Column("told_at", Moment, nullable=False),
+    Column("told_by", Text(collation="C"), nullable=False),
+)
+
 scorecards = Table(
     "scorecards",
     metadata,
@@ -105,6 +116,9 @@ sampling_plans = Table(
     Column("auditors", ARRAY(Text), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("created_by", Text, nullable=False),
+    Column("percent", Points),
+    Column("method", Text, nullable=False),
+    Column("emphasis", JSONB, nullable=False),
 )
 
 draws = Table(
@@ -121,6 +135,7 @@ draws = Table(
     Column("sample", ARRAY(Uuid), nullable=False),
     Column("drawn_at", Moment, nullable=False),
     Column("drawn_by", Text, nullable=False),
+    Column("inclusion", ARRAY(Double), nullable=False),
     UniqueConstraint("plan_id", "seed", "from_day", "to_day", name="draws_once", postgresql_nulls_not_distinct=True),
 )
 

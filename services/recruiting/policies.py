@@ -5,8 +5,11 @@ from decimal import Decimal
 from uuid import UUID
 
 from services.recruiting.process.applications import apply_reports, expire_offers, leave
-from services.recruiting.repository import employments, pipeline
+from services.recruiting.process.personal import erase_after_consent
+from services.recruiting.process.reminders import remind_of_probations, remind_of_steps
+from services.recruiting.repository import employments, measures, pipeline
 from shared.contracts.performance import ProbationEvaluated
+from shared.contracts.qa import AuditFailed, AuditOverturned, AuditPassed, AuditRescored, AuditRevised, AuditSubmitted
 from shared.contracts.recruiting import EmployeeLeft
 from shared.contracts.training import ExaminationFailed, ExaminationPassed, ExaminationResult
 from shared.db import Tx
@@ -34,6 +37,15 @@ async def end_open_steps(event: EmployeeLeft, tx: Tx) -> None:
     await leave(tx, event.employee_id, event.date)
 
 
+async def note_audit(event: AuditSubmitted | AuditRevised, tx: Tx) -> None:
+    """Audits of the first 90 days say how good a hire was. One overturned counts for nothing."""
+    passed: bool | None = isinstance(event, AuditPassed)
+    if isinstance(event, AuditRevised):
+        passed = event.passed if isinstance(event, AuditRescored) else None
+    submitted_at = event.submitted_at if isinstance(event, AuditSubmitted) else None
+    await measures.note_audit(tx, event.audit_id, event.employee_id, event.revision, passed, submitted_at)
+
+
 async def _report(
     tx: Tx, n: int, employee_id: UUID, application_id: UUID | None, outcome: str, score: Decimal | None
 ) -> None:
@@ -50,6 +62,15 @@ POLICIES: Policies = {
     ExaminationFailed: [take_examination_result],
     ProbationEvaluated: [take_probation_appraisal],
     EmployeeLeft: [end_open_steps],
+    AuditPassed: [note_audit],
+    AuditFailed: [note_audit],
+    AuditOverturned: [note_audit],
+    AuditRescored: [note_audit],
 }
 
-JOBS = (Job("offers", timedelta(hours=1), expire_offers),)
+JOBS = (
+    Job("offers", timedelta(hours=1), expire_offers),
+    Job("overdue", timedelta(minutes=15), remind_of_steps),
+    Job("probations", timedelta(hours=1), remind_of_probations),
+    Job("consent", timedelta(hours=1), erase_after_consent),
+)

@@ -424,3 +424,36 @@ open_steps = Table(
     Index("open_steps_by_due", "due_on", "record_id", "step"),
 )
 """`record_id` is the id of the requisition, else of the application. `due_on` is the last day allowed."""
+
+target_shares = Table(
+    "target_shares",
+    metadata,
+    Column("department", Text, primary_key=True),
+    Column("role", Text, primary_key=True),
+    Column("of", Text, nullable=False),
+    Column("share", Numeric(5, 4), nullable=False),
+)
+"""How staff shall be spread: `of` the department or of all_staff. The role is '' where a whole department is meant."""
+
+hire_audits = Table(
+    "hire_audits",
+    metadata,
+    Column("audit_id", Uuid, primary_key=True),
+    Column("employee_id", Uuid, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("passed", Boolean),
+    Column("submitted_at", DateTime(timezone=True)),
+    Index("hire_audits_by_employee", "employee_id", "submitted_at"),
+)
+"""What QA found, by its events: `passed` is null where the audit counts for nothing any more, `submitted_at` until the
+audit itself is known."""
+
+probation_reminders = Table(
+    "probation_reminders",
+    metadata,
+    Column("application_id", Uuid, primary_key=True),
+    Column("ends_on", Date, primary_key=True),
+    Column("days", SmallInteger, primary_key=True),
+    Column("reminded_at", DateTime(timezone=True), nullable=False),
+)
+"""That the end of a probation was so many days away has been said."""

@@ -93,7 +93,7 @@ class AuditRescored(AuditRevised):
 
 
 class AuditDisputed(Event):
-    """The employee objects to a fail; or, with `open` false, the objection was decided and the fail stands as it was."""
+    """The employee objects to a fail; or, with `open` false, the objection was decided and the fail stands."""
 
     type: ClassVar[str] = "qa.audit.disputed.v1"
     kafka_topic: ClassVar[str] = "qa.audits"

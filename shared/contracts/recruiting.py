@@ -61,8 +61,8 @@ class EmployeeLeft(Event):
 class StepTaken(Event):
     """The common part of all that happens to requisitions and applications.
 
-    `step` is null where it concerns the whole: `outcome` is then `filled`, `withdrawn` and the like. `actor` is the sub of
-    who decided, or the service that did. `reason` is a code.
+    `step` is null where it concerns the whole: `outcome` is then `filled`, `withdrawn` and the like. `actor` is the sub
+    of who decided, or the service that did. `reason` is a code.
     """
 
     kafka_topic: ClassVar[str] = "recruiting.applications"
@@ -107,3 +107,33 @@ class RequisitionAdvanced(Event):
     outcome: Code
     reason: Code | None = None
     actor: Code
+
+
+class StepOverdue(Event):
+    """A step is open beyond the last day allowed for it; said once. `record_id` is the application, or where that is
+    null the requisition."""
+
+    type: ClassVar[str] = "recruiting.step.overdue.v1"
+    kafka_topic: ClassVar[str] = "recruiting.applications"
+    key: ClassVar[str] = "record_id"
+
+    record_id: UUID
+    requisition_id: UUID
+    application_id: UUID | None
+    step: int
+    owner: Code
+    due_on: date
+
+
+class ProbationEnding(Event):
+    """The last day of a probation is so many days away, or nearer, and nothing is decided yet; `days` is 30, 14 or 0,
+    said once each."""
+
+    type: ClassVar[str] = "recruiting.probation.ending.v1"
+    kafka_topic: ClassVar[str] = "recruiting.employees"
+    key: ClassVar[str] = "employee_id"
+
+    application_id: UUID
+    employee_id: UUID
+    ends_on: date
+    days: int

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from aiokafka.errors import KafkaError
 
 from shared.bus import EventBus, LocalBus
 from shared.events import Letter
@@ -49,8 +50,8 @@ class Running:
         while True:
             try:
                 return await self.bus.publish(letters)
-            except ConnectionError:
-                continue
+            except (OSError, KafkaError):
+                await asyncio.sleep(0.01)
 
     async def close(self) -> None:
         if isinstance(self.bus, KafkaBus):

@@ -36,7 +36,9 @@ def hired(agent: str | None = "a1", *, team: str = "one", **more: Any) -> Employ
     return EmployeeStarted(**fields)
 
 
-def examined(employee_id: UUID, score: str, course: str = "product", **more: Any) -> ExaminationPassed | ExaminationFailed:
+def examined(
+    employee_id: UUID, score: str, course: str = "product", **more: Any
+) -> ExaminationPassed | ExaminationFailed:
     kind = ExaminationPassed if Decimal(score) >= 60 else ExaminationFailed
     fields = {"purpose": "plan", "application_id": None, **more}
     return kind(employee_id=employee_id, course=course, score=Decimal(score), **fields)
@@ -150,7 +152,10 @@ async def test_a_cycle_from_facts_to_grades(world: World) -> None:
     }  # fmt: skip
     for entry in why["entries"]:
         if entry["basis"] == "indicator" and not entry["indicator"].endswith("_rating"):
-            assert (entry["value"], entry["n"]) == (values[entry["indicator"]]["value"], values[entry["indicator"]]["n"])
+            assert (entry["value"], entry["n"]) == (
+                values[entry["indicator"]]["value"],
+                values[entry["indicator"]]["n"],
+            )
             assert entry["score"] == values[entry["indicator"]]["points"]
             days = why["behind"][entry["id"]]
             assert sum(day["n"] for day in days) == entry["n"]
@@ -212,7 +217,7 @@ async def test_the_past_can_be_asked_for(world: World) -> None:
     world.now += timedelta(hours=1)
     await world.send(rescored(audits[1], "99", 3))
     states.append((world.now, await the_appraisal(world, person.employee_id)))
-    assert [s["total"] for _, s in states] == [60, 70, Decimal("78.33"), Decimal("87.5"), Decimal("82.5"), 
+    assert [s["total"] for _, s in states] == [60, 70, Decimal("78.33"), Decimal("87.5"), Decimal("82.5"),
                                                Decimal("82.5"), 97]  # fmt: skip
     for at, state in states:
         then = await get(world, f"/performance/appraisals/{state['id']}", as_of=at.isoformat())
@@ -242,7 +247,8 @@ async def test_tampering_shows(world: World) -> None:
         await world.rows(
             "performance",
             """
-            UPDATE performance.appraisals a SET total = k.total, grade = k.grade FROM kept_appraisals k WHERE k.id = a.id
+            UPDATE performance.appraisals a SET total = k.total, grade = k.grade
+            FROM kept_appraisals k WHERE k.id = a.id
             """,
         )
         assert await faults(world) == []
@@ -275,9 +281,7 @@ async def test_corrections_after_the_close(world: World, rule: str) -> None:
         audits = [submitted(person.employee_id, score) for score in ("60", "80", "100")]
         await world.send(*audits)
         await step(world, first, "finalisation")
-        second = await open_cycle(
-            world, code + "2", template=template, **{"from": "2026-04-01", "to": "2026-06-30"}
-        )
+        second = await open_cycle(world, code + "2", template=template, **{"from": "2026-04-01", "to": "2026-06-30"})
         follows = submitted(person.employee_id, "50", at=NOON + timedelta(days=60))
         late = [overturned(audits[0]), rescored(audits[1], "90"), follows]
         for index in order:
@@ -312,7 +316,9 @@ async def test_corrections_wait_for_the_next_cycle(world: World) -> None:
     assert (await the_appraisal(world, person.employee_id, cycle_id=first["id"]))["total"] == 70
 
 
-async def appeal(world: World, person: EmployeeStarted, appraisal: dict[str, Any], entry: str, status: int = 201) -> Any:
+async def appeal(
+    world: World, person: EmployeeStarted, appraisal: dict[str, Any], entry: str, status: int = 201
+) -> Any:
     body = {"appraisal_id": appraisal["id"], "entry_id": entry, "reason": "the customer hung up"}
     answer = await world.as_("agent", sub=person.employee_id).post("/performance/appeals", json=body)
     assert answer.status_code == status, answer.text
@@ -395,7 +401,9 @@ async def test_a_low_appraisal_asks_for_training_and_opens_a_plan(world: World) 
     checks = f"/performance/improvement-plans/{plan['id']}/checkpoints"
     team_lead = world.as_("team_lead", sub=lead)
     assert (await team_lead.post(f"{checks}/2", json={"result": "met"})).status_code == 409
-    assert (await world.as_("agent", sub=person.employee_id).post(f"{checks}/1", json={"result": "met"})).status_code == 403
+    assert (
+        await world.as_("agent", sub=person.employee_id).post(f"{checks}/1", json={"result": "met"})
+    ).status_code == 403
     for n, result in ((1, "not_met"), (2, "met")):
         assert (await team_lead.post(f"{checks}/{n}", json={"result": result})).json()["status"] == "open"
     await world.send(overturned(audits[0]), overturned(audits[1]))
@@ -423,7 +431,11 @@ async def test_probation(world: World, first: str) -> None:
     mentor, application = uuid4(), uuid4()
     person = hired(None, mentor_id=mentor, application_id=application, date=date(2026, 2, 20))
     audit = submitted(person.employee_id, "90")
-    steps: list[Event] = [person, audit, examined(person.employee_id, "80", purpose="pre_job", application_id=application)]
+    steps: list[Event] = [
+        person,
+        audit,
+        examined(person.employee_id, "80", purpose="pre_job", application_id=application),
+    ]
     await world.send(*(steps if first == "hired" else reversed(steps)))
     [cycle] = (await get(world, "/performance/cycles"))["items"]
     assert (cycle["kind"], cycle["employee_id"], cycle["from"]) == ("probation", str(person.employee_id), "2026-02-20")
@@ -576,7 +588,13 @@ async def test_weightings(world: World) -> None:
     assert (shipped["code"], shipped["result"]) == ("complaint_desk", None)
     assert [len(node["children"]) for node in shipped["hierarchy"]] == [4, 4, 3]
     top = [node["code"] for node in shipped["hierarchy"]]
-    quarter = {"code": "q", "kind": "quarterly", "from": "2026-01-01", "to": "2026-03-31", "weighting_id": shipped["id"]}
+    quarter = {
+        "code": "q",
+        "kind": "quarterly",
+        "from": "2026-01-01",
+        "to": "2026-03-31",
+        "weighting_id": shipped["id"],
+    }
     assert (await manager.post("/performance/cycles", json=quarter)).status_code == 409
     equal = [
         {"a": a, "b": b, "ratio": 1}
@@ -636,5 +654,3 @@ async def test_any_interleaving_with_calculation_ends_the_same(world: World, see
         ends.append(why["dimensions"]["personal_development"]["score"])
     assert len(set(ends)) == 1
     assert await faults(world) == []
-
-

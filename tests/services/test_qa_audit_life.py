@@ -221,4 +221,4 @@ async def test_follow_ups_in_any_order(world: World, recording: str, me: UUID) -
             path = f"/qa/audits/{audit['id']}/disputes/decision"
             good(await world.as_("team_lead", sub=LEAD).post(path, json=decision))
     assert await listed(world.as_("auditor"), "/qa/follow-ups") == []
-    assert len(await world.rows("qa", "SELECT FROM qa.follow_ups")) == 2
+    assert len(await world.rows("qa", "SELECT id FROM qa.follow_ups")) == 2

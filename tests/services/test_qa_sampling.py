@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.services.qa_help import MORNING, audited, call, good, hire, listed, refused, tell
+from shared.contracts.crm import SatisfactionRated
+from tests.services.qa_help import MORNING, answers, audited, call, good, hire, listed, refused, tell
 from tests.world import World
 
 AGENTS = ("diane", "becky", "joe")
@@ -44,7 +45,7 @@ async def plan(world: World, **more: Any) -> Any:
     return good(await manager.post("/qa/sampling-plans", json=body), 201)
 
 
-async def draw(world: World, plan: Any, status: int = 201, **more: Any) -> Any:
+async def draw(world: World, plan: Any, *, status: int = 201, **more: Any) -> Any:
     path = f"/qa/sampling-plans/{plan['id']}/draws"
     return good(await world.as_("auditor").post(path, json={"seed": 7, **more}), status)
 
@@ -101,7 +102,7 @@ async def test_filters_and_period_make_the_frame(world: World, people: dict[str,
             "criteria": [{"key": "a", "name_en": "a", "name_zh": "a", "competency": "a", "weight": 100}],
         }  # fmt: skip
         published = good(await world.as_("manager").post("/qa/scorecards", json=card), 201)
-        drawn = await draw(world, await plan(world, filter=filter, scorecard_id=published["id"], size=100), **period)
+        drawn = await draw(world, await plan(world, filter=filter, scorecard_id=published["id"], size=100), **period)  # type: ignore[arg-type]
         assert (drawn["frame_size"], len(drawn["sample"])) == (expected, expected)
         assert (drawn["from"], drawn["to"]) == (period.get("from"), period.get("to"))
 
@@ -155,3 +156,116 @@ async def test_who_may_plan_and_draw(world: World, people: dict[str, UUID]) -> N
     refused(await world.as_("auditor").post(draws, json={"seed": 1, "from": "2026-03-03", "to": "2026-03-02"}), 422)
     body = {"name": "x", "scorecard_id": str(uuid4()), "size": 1, "auditors": ["ann"]}
     refused(await world.as_("manager").post("/qa/sampling-plans", json=body), 404)
+
+
+async def test_percent_with_a_least(world: World, people: dict[str, UUID]) -> None:
+    assert len((await draw(world, await plan(world, size=10, percent=50)))["sample"]) == 30
+    assert len((await draw(world, await plan(world, size=10, percent=5)))["sample"]) == 10
+    refused(await world.as_("manager").post("/qa/sampling-plans", json={"percent": 0}), 422)
+
+
+async def test_stratified_gives_each_agent_their_share(world: World, people: dict[str, UUID]) -> None:
+    drawn = await draw(world, await plan(world, size=12, method="stratified"))
+    assert Counter(audit["employee_id"] for audit in drawn["audits"]) == dict.fromkeys(map(str, people.values()), 4)
+    assert drawn["inclusion"] == pytest.approx([0.2] * 12)
+
+
+async def test_spread_is_even_over_the_period(world: World, people: dict[str, UUID]) -> None:
+    """Sixty calls on two days: half of the sample on each, whatever the seed."""
+    for seed in range(3):
+        drawn = await draw(world, await plan(world, size=10, method="spread"), seed=seed, size=4)
+        rows = await world.rows(
+            "qa", "SELECT day, count(*) FROM qa.recordings WHERE id = ANY(CAST(:ids AS uuid[])) GROUP BY day",
+            ids=[UUID(id) for id in drawn["sample"]],
+        )  # fmt: skip
+        assert [row["count"] for row in rows] == [2, 2]
+
+
+async def test_new_employees_get_more(world: World, people: dict[str, UUID]) -> None:
+    """Nina's ten calls have twice the weight of the sixty others: 16 · 2/80 against 16 · 1/80."""
+    nina = await hire(world, "nina", date=MORNING.date() - timedelta(days=90))
+    await tell(world, *(call(f"nina{n}", "nina") for n in range(10)))
+    drawn = await draw(world, await plan(world, size=16, method="stratified"))
+    share = Counter(audit["employee_id"] for audit in drawn["audits"])
+    assert (share[str(nina)], sum(share.values())) == (4, 16)
+    chances = {a["employee_id"]: chance for a, chance in zip(drawn["audits"], drawn["inclusion"], strict=True)}
+    assert chances == pytest.approx({str(nina): 0.4, **dict.fromkeys(map(str, people.values()), 0.2)})
+
+
+async def test_risk_is_drawn_more_often_and_weighted_back(world: World, people: dict[str, UUID]) -> None:
+    ratings = [
+        SatisfactionRated(call_id=f"joe{n}", agent_id="joe", rating=1 if n < 10 else 5, rated_at=MORNING)
+        for n in range(20)
+    ]
+    await world.deliver("qa", *(world.letter(rating) for rating in ratings))
+    manager = world.as_("manager")
+    [short] = await listed(manager, "/qa/scorecards", code="short")
+    body = {"name": "Risk", "scorecard_id": short["id"], "size": 14, "auditors": ["ann"], "method": "risk_weighted"}
+    refused(await manager.post("/qa/sampling-plans", json={**body, "emphasis": []}), 422)
+    risky = await plan(world, **body, emphasis=[{"factor": 10, "rated_at_most": 2}])
+    drawn = await draw(world, risky)
+    again = await draw(world, risky, status=200)
+    assert again == drawn
+    # weights 10 · 10 + 50 · 1 = 150; 14 · 10/150 and 14 · 1/150
+    assert {round(chance, 6) for chance in drawn["inclusion"]} == {0.933333, 0.093333}
+    assert 9 <= sum(chance > 0.5 for chance in drawn["inclusion"]) <= 10
+    path = f"/qa/sampling-plans/{risky['id']}/draws/{drawn['id']}/estimate"
+    assert good(await manager.get(path))["score"] == {"mean": None, "low": None, "high": None, "n": 0}
+    ann = world.as_("auditor", sub="ann")
+    for audit, chance in zip(drawn["audits"], drawn["inclusion"], strict=True):
+        resolution = "no" if chance > 0.5 else "yes"
+        good(await ann.put(f"/qa/audits/{audit['id']}/answers", json=answers(resolution=resolution)))
+        good(await ann.post(f"/qa/audits/{audit['id']}/submit"))
+    told = good(await manager.get(path))
+    risky_ones = sum(chance > 0.5 for chance in drawn["inclusion"])
+    weight = risky_ones * 150 / 140 + (14 - risky_ones) * 150 / 14
+    expected = 1 - risky_ones * 150 / 140 / weight
+    assert told["pass_rate"]["mean"] == pytest.approx(expected)
+    assert told["pass_rate"]["low"] < expected < told["pass_rate"]["high"] <= 1
+    assert told["score"]["mean"] == pytest.approx(100 * expected + 65 * (1 - expected))
+    refused(await manager.get(path.replace(drawn["id"], str(uuid4()))), 404)
+
+
+async def test_filters_by_duration_rating_and_tenure(world: World, people: dict[str, UUID]) -> None:
+    letters = [
+        world.letter(
+            SatisfactionRated(call_id="joe1", agent_id="joe", rating=rating, rated_at=MORNING), at=MORNING + wait
+        )
+        for rating, wait in ((2, timedelta(1)), (5, timedelta(0)))  # the older copy comes later
+    ]
+    await world.deliver("qa", letters[0])
+    await world.deliver("qa", letters[1])
+    await tell(world, call("long", "diane", talk_seconds=900))
+    for asked, size in (
+        ({"rated_at_most": 2}, 1), ({"talk_seconds_at_least": 900}, 1), ({"talk_seconds_at_most": 899.5}, 60),
+        ({"tenure_days_at_most": 100}, 0), ({"tenure_days_at_least": 100, "queue": "vip"}, 15),
+    ):  # fmt: skip
+        path = f"/qa/sampling-plans/{(await plan(world, filter=asked, size=100))['id']}/draws"
+        answer = await world.as_("auditor").post(path, json={"seed": 1, "size": 1})
+        assert (answer.json()["frame_size"] if size else answer.status_code) == (size or 409)
+        await world.rows("qa", "DELETE FROM qa.audits")
+
+
+async def test_the_planner(world: World) -> None:
+    manager = world.as_("manager")
+    assert good(await manager.get("/qa/sample-size", params={"margin": 0.05, "population": 1000})) == {"size": 278}
+    curve = good(await manager.get("/qa/operating-characteristic", params={"n": 89, "c": 2}))
+    assert (curve[0], round(curve[2]["accepted"], 4), len(curve)) == ({"rate": 0, "accepted": 1}, 0.9397, 41)
+    refused(await manager.get("/qa/sample-size", params={"margin": 0}), 422)
+    refused(await world.as_("agent").get("/qa/sample-size", params={"margin": 0.1}), 403)
+
+
+async def test_what_would_be_more_than_certain_is_certain(world: World, people: dict[str, UUID]) -> None:
+    """Joe's vip calls, 5 of weight 20, come first: 15 · 20 > 155. The other 10 are drawn from 55 equals."""
+    emphasis = [{"factor": 20, "rated_at_most": 2}]
+    await world.deliver(
+        "qa",
+        *(
+            world.letter(SatisfactionRated(call_id=f"joe{n}", agent_id="joe", rating=1, rated_at=MORNING))
+            for n in range(5)
+        ),
+    )
+    risky = await plan(world, size=15, method="risk_weighted", emphasis=emphasis)
+    drawn = await draw(world, risky)
+    assert len(drawn["sample"]) == 15
+    assert sorted(drawn["inclusion"]) == pytest.approx([10 / 55] * 10 + [1] * 5)

@@ -380,8 +380,8 @@ async def test_interviews(office: Office) -> None:
             one, 6, "notified", channel="sms", at="2026-03-03T02:00:00Z", place="room 1", acknowledged=True
         )
     await office.step(id, 7, "scheduled", panel=["x"], **{**times, "ends_at": times["starts_at"]}, status=422)
-    for one in (id, other):
-        await office.step(one, 7, "scheduled", panel=["lead-1", f"only-{one}"], **times)
+    warned = [await office.step(one, 7, "scheduled", panel=["lead-1", f"only-{one}"], **times) for one in (id, other)]
+    assert [len(answer["clashes"]) for answer in warned] == [0, 1]
     [first] = (await office.get(f"/applications/{id}/interviews"))["items"]
     [clash] = first["clashes"]
     assert (clash["members"], clash["same_place"], clash["same_candidate"]) == (["lead-1"], True, False)

@@ -71,7 +71,7 @@ async def test_everybody_answers_once(world: World) -> None:
 
 
 async def test_nothing_that_is_stored_links_an_answer_to_a_person(world: World) -> None:
-    """Whatever is in the database, in whatever order people answer: names and answers are two sorted lists in one row."""
+    """In whatever order people answer: names and answers are two sorted lists in one row, and nowhere else."""
     stored = []
     for backwards in (False, True):
         id = await survey(world)

@@ -122,7 +122,7 @@ def test_whom_a_rule_is_not_for(condition: dict[str, Any]) -> None:
 def test_the_same_competency_again() -> None:
     """Three of the last five: this one and two of the four before; passes with a failed criterion count, too."""
     again = rule("again", {"repeated": {"times": 3, "audits": 5}})
-    before = [result("a", minutes=-1), result("b", minutes=-2), result("a", passed=True, minutes=-3), result(minutes=-4)]
+    before = [result("a", minutes=-1), result("b", minutes=-2), result("a", passed=True, minutes=-3), result()]
     assert fired(result("a"), again, recent=before) == [("again", None)]
     assert fired(result("b"), again, recent=before) == []
     late = [result("a", minutes=-1), *[result(minutes=-n) for n in (2, 3, 4)], result("a", minutes=-5)]

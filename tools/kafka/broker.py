@@ -155,7 +155,7 @@ class Broker:
         lines = [f"{name}={value}\n" for name, value in {**SETTINGS, **own, **settings}.items()]
         (self.directory / "server.properties").write_text("".join(lines))
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", "server.properties"]
+        tool = [*self._java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", "server.properties"]
         done = subprocess.run(tool, cwd=self.directory, capture_output=True, text=True, check=False)
         if done.returncode:
             raise NoKafka(f"Kafka cannot format its storage: {_what_went_wrong(done.stdout + done.stderr)}")

@@ -39,10 +39,22 @@ class Fault(NamedTuple):
     reason: str
 
 
+def _told(value: object) -> str:
+    """What JSON has no form for."""
+    match value:
+        case Decimal():
+            return format(value.normalize(), "f") if value else "0"
+        case datetime():
+            return value.astimezone(UTC).isoformat(timespec="microseconds")
+    return str(value)
+
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_told).encode
+
+
 def canonical(content: Mapping[str, Any]) -> bytes:
     """One text for one content."""
-    told = {name: _told(content[name]) for name in HASHED}
-    return json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _encode({name: content[name] for name in HASHED}).encode()
 
 
 def link(previous: bytes, content: Mapping[str, Any]) -> bytes:
@@ -68,14 +80,3 @@ def verify(appraisal_id: UUID, head: Head, lines: Iterable[Mapping[str, Any]]) -
             Fault(appraisal_id, 0, f"{length} lines are there, the head tells of {head.length} or another end")
         )
     return faults
-
-
-def _told(value: Any) -> Any:
-    match value:
-        case Decimal():
-            return format(value.normalize(), "f") if value else "0"
-        case UUID():
-            return str(value)
-        case datetime():
-            return value.astimezone(UTC).isoformat(timespec="microseconds")
-    return value

@@ -4,16 +4,16 @@
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
-
-from pydantic import BaseModel
 
 from services.performance.domain.indicators import Indicator
 from shared.numbers import Number
 
 
-class Evidence(BaseModel):
+@dataclass(slots=True)
+class Evidence:
     """A day of facts, or a single fact; of a day `fact` is its date."""
 
     fact: str
@@ -46,7 +46,7 @@ def behind(
         without = indicator.of({m: measure - alone[m], b: left}).value if left > 0 else None
         moved = None if full is None or without is None else indicator.points(full) - indicator.points(without)
         value = indicator.of(alone).value
-        found.append(Evidence.model_construct(fact=piece.fact, value=value, n=int(alone[b]), moved=moved))
+        found.append(Evidence(fact=piece.fact, value=value, n=int(alone[b]), moved=moved))
     return found
 
 

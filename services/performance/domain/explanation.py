@@ -7,6 +7,8 @@ that lost most by the cut (the largest-remainder method), on equal loss to the e
 that they moved the total by; where 0 or 100 cut them, the cut is shared out the same way. So the parts add up to the
 whole exactly.
 
+What there are hundreds of are plain dataclasses: they are made twenty times as fast as models.
+
 `moved` is another question: by how much score and total would differ had this entry never been.
 """
 
@@ -63,7 +65,8 @@ class Line:
     refers_to: UUID | None = None
 
 
-class Reversal(BaseModel):
+@dataclass(slots=True)
+class Reversal:
     """What took an entry back."""
 
     id: UUID
@@ -73,7 +76,8 @@ class Reversal(BaseModel):
     by: str = "system"
 
 
-class Entry(BaseModel):
+@dataclass(slots=True)
+class Entry:
     """One line of the ledger and the evidence behind it."""
 
     id: UUID
@@ -95,13 +99,15 @@ class Entry(BaseModel):
     at: datetime
 
 
-class Moved(BaseModel):
+@dataclass(slots=True)
+class Moved:
     """Points by which an entry moved the score of its dimension and the total; null where without it there is none."""
 
     score: Number | None
     total: Number | None
 
 
+@dataclass(slots=True)
 class StandingEntry(Entry):
     """An entry that counts."""
 
@@ -114,6 +120,7 @@ class StandingEntry(Entry):
     """Without it the dimension would have no score."""
 
 
+@dataclass(slots=True)
 class ReversedEntry(Entry):
     """An entry that counts no more."""
 
@@ -221,9 +228,7 @@ def explain(template: Template, lines: Sequence[Line]) -> Explanation:
     entries += _adjustments([line for line in standing if line.dimension == ADJUSTMENT], base, whole.total)
     better, worse = changes(template, scores, whole)
     taken_back = [
-        ReversedEntry.model_construct(**_plain(line), reversed_by=line.reversal)
-        for line in lines
-        if line.reversal is not None
+        ReversedEntry(**_plain(line), reversed_by=line.reversal) for line in lines if line.reversal is not None
     ]
     return Explanation.model_construct(
         dimensions=dimensions,
@@ -281,16 +286,17 @@ def _explained(
     totals = apportion(points, shares) if points is not None else [ZERO] * len(own)
     sole = len(own) == 1 and not around.weights
     entries = []
-    for line, weight, part, total in zip(own, weights, contributions, totals, strict=True):
-        left = standing.weight - weight
-        without = around.score_with((standing.sum - line.points * weight) / left if left else None)
-        moved = Moved.model_construct(
-            score=_difference(around.score, without),
-            total=_difference(around.total, around.total_with(without)),
-        )
-        entries.append(
-            StandingEntry.model_construct(**_plain(line), contribution=part, points=total, moved=moved, sole=sole)
-        )
+    known: dict[tuple[Decimal, Decimal], Moved] = {}  # scores repeat
+    for line, weight, share, part, total in zip(own, weights, shares, contributions, totals, strict=True):
+        moved = known.get((share, weight))
+        if moved is None:
+            left = standing.weight - weight
+            without = around.score_with((standing.sum - share) / left if left else None)
+            moved = known[share, weight] = Moved(
+                score=_difference(around.score, without),
+                total=_difference(around.total, around.total_with(without)),
+            )
+        entries.append(StandingEntry(**_plain(line), contribution=part, points=total, moved=moved, sole=sole))
     return entries
 
 
@@ -316,12 +322,12 @@ def _adjustments(own: Sequence[Line], base: Decimal | None, total: Decimal | Non
     for line, part in zip(own, parts, strict=True):
         without = None if base is None else limited(base + adjusted - line.points)
         entries.append(
-            StandingEntry.model_construct(
+            StandingEntry(
                 **_plain(line),
                 contribution=ZERO,
                 points=part,
+                moved=Moved(None, _difference(total, without)),
                 sole=False,
-                moved=Moved.model_construct(score=None, total=_difference(total, without)),
             )
         )
     return entries
@@ -385,6 +391,7 @@ def _difference(with_it: Decimal | None, without: Decimal | None) -> Decimal | N
 
 
 def _plain(line: Line) -> dict[str, Any]:
+    """The fields of `Entry`."""
     return {
         "id": line.id, "dimension": line.dimension, "indicator": line.indicator, "basis": line.basis,
         "audit_id": line.audit_id, "revision": line.revision, "event_id": line.event_id, "call_id": line.call_id,

@@ -140,14 +140,16 @@ def priorities(matrix: Matrix) -> Priorities:
     filled = [
         [1.0 + missing[i] if i == j else (value or 0.0) for j, value in enumerate(row)] for i, row in enumerate(matrix)
     ]
+    # Plus the identity: the same eigenvectors, and no oscillation. k squarings are 2^k steps of the power iteration.
+    power = [[value + (i == j) for j, value in enumerate(row)] for i, row in enumerate(filled)]
     weights = [1 / n] * n
-    # Plus the identity: the same eigenvectors, and no oscillation.
-    for _ in range(10_000):
-        product = [
-            w + sum(a * v for a, v in zip(row, weights, strict=True)) for row, w in zip(filled, weights, strict=True)
-        ]
-        together = sum(product)
-        new = [value / together for value in product]
+    for _ in range(60):
+        columns = list(zip(*power, strict=True))
+        power = [[sum(a * b for a, b in zip(row, column, strict=True)) for column in columns] for row in power]
+        largest = max(map(max, power))
+        power = [[value / largest for value in row] for row in power]
+        together = sum(map(sum, power))
+        new = [sum(row) / together for row in power]
         moved = max(abs(a - b) for a, b in zip(new, weights, strict=True))
         weights = new
         if moved < 1e-15:

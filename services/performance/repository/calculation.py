@@ -1,6 +1,6 @@
 """What do the facts of a cycle come to for everybody in it?
 
-A few statements for each thousand appraisals, whatever the number of calls behind them: the day sums are read, the
+A few statements for each two thousand appraisals, whatever the number of calls behind them: the day sums are read, the
 rules are asked, and the lines that differ from what stands are written.
 """
 
@@ -22,7 +22,7 @@ from services.performance.repository.indicators import holding
 from shared.db import Tx
 from shared.ids import new_id
 
-CHUNK = 1000
+CHUNK = 2000
 
 
 async def chunks(tx: Tx, cycle_id: UUID) -> list[list[UUID]]:

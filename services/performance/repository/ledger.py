@@ -5,8 +5,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from asyncpg.exceptions import InterfaceError, PostgresError
 from sqlalchemy import and_, select, text, true
 from sqlalchemy.engine import RowMapping
+from sqlalchemy.exc import DBAPIError
 
 from services.performance.domain.chain import HASHED, Head, link
 from services.performance.domain.explanation import Line, Reversal
@@ -21,6 +23,8 @@ _TYPES = {
     "low": "numeric", "high": "numeric", "actor": "text", "indicator_version": "integer", "refers_to": "uuid",
     "seq": "integer", "hash": "bytea",
 }  # fmt: skip
+_FEW = 50
+"""Up to so many lines one statement is quicker; from there on COPY, three times as quick with a thousand."""
 _INSERT = text(f"""
 INSERT INTO performance.ledger_entries ({", ".join(_TYPES)})
 SELECT * FROM unnest({", ".join(f"CAST(:{name} AS {type}[])" for name, type in _TYPES.items())})
@@ -34,6 +38,8 @@ WHERE entry.id = reversal.entry_id
 
 async def append(tx: Tx, heads: dict[UUID, Head], added: Sequence[Movement]) -> None:
     """Add lines, each to the chain of its appraisal, whose heads (of locked appraisals) move on."""
+    if not added:
+        return
     taken_back = {m.reverses: m.id for m in added if m.reverses}
     if taken_back:  # first, for an audit or indicator has at most one entry that stands
         await tx.run(_REVERSE, {"entries": list(taken_back), "reversals": list(taken_back.values())})
@@ -44,7 +50,16 @@ async def append(tx: Tx, heads: dict[UUID, Head], added: Sequence[Movement]) -> 
         content["hash"] = link(head.hash, content)
         heads[movement.appraisal_id] = Head(content["seq"], content["hash"])
         rows.append(tuple(content[name] for name in _TYPES))
-    await tx.run(_INSERT, dict(zip(_TYPES, map(list, zip(*rows, strict=True)), strict=True)))
+    if len(rows) <= _FEW:
+        await tx.run(_INSERT, dict(zip(_TYPES, map(list, zip(*rows, strict=True)), strict=True)))
+        return
+    driver: Any = (await tx.connection.get_raw_connection()).driver_connection
+    try:
+        await driver.copy_records_to_table(
+            "ledger_entries", schema_name="performance", columns=list(_TYPES), records=rows
+        )
+    except (PostgresError, InterfaceError) as error:
+        raise DBAPIError("COPY", None, error, connection_invalidated=driver.is_closed()) from error
 
 
 async def standing(tx: Tx, appraisals: Sequence[UUID]) -> dict[UUID, list[Counted]]:

@@ -2,16 +2,20 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.qa.domain.audits import may_audit, person
 from services.qa.domain.scorecards import Words
-from shared.events import Code, ExternalId
+from shared.events import Code, ExternalId, Seconds
+from shared.numbers import Number
 
 Size = Annotated[int, Field(ge=1, le=10_000)]
+Days = Annotated[int, Field(ge=0, le=36_500)]
+Rating = Annotated[int, Field(ge=1, le=5)]
+Method = Literal["simple", "stratified", "spread", "risk_weighted"]
 
 
 class Filter(BaseModel):
@@ -22,11 +26,40 @@ class Filter(BaseModel):
     team: Code | None = None
     queue: Code | None = None
     topic: Code | None = None
+    tenure_days_at_least: Days | None = None
+    tenure_days_at_most: Days | None = None
+    talk_seconds_at_least: Seconds | None = None
+    talk_seconds_at_most: Seconds | None = None
+    rated_at_most: Rating | None = None
     employee_ids: Annotated[tuple[UUID, ...], Field(max_length=1000)] | None = None
 
 
+class Emphasis(BaseModel):
+    """Interactions for which all that is given here holds are drawn `factor` times as likely as others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    factor: Annotated[int, Field(ge=2, le=20)]
+    tenure_days_at_most: Days | None = None
+    talk_seconds_at_least: Seconds | None = None
+    rated_at_most: Rating | None = None
+    queue: Code | None = None
+    topic: Code | None = None
+
+
+PROBATION = Emphasis(factor=2, tenure_days_at_most=90)
+"""New employees in probation get more."""
+
+
 class NewPlan(BaseModel):
-    """What a person writes of a sampling plan. `size`: interactions in a draw; `auditors`: each as in `sub`."""
+    """What a person writes of a sampling plan.
+
+    A draw has `size` interactions, or `percent` of the frame if that is more. `auditors`: each as in `sub`. `emphasis`:
+    who is drawn more often; where several hold, their factors multiply. `method`:
+
+    `simple`: at random. `stratified`: at random, each agent with their share, to the next whole number. `spread`:
+    evenly over the period, by the time of the call. `risk_weighted`: as simple, but `emphasis` must say what is risky.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,6 +67,9 @@ class NewPlan(BaseModel):
     scorecard_id: UUID
     filter: Filter = Filter()
     size: Size
+    percent: Annotated[Number, Field(gt=0, le=100, decimal_places=2)] | None = None
+    method: Method = "simple"
+    emphasis: Annotated[tuple[Emphasis, ...], Field(max_length=4)] = (PROBATION,)
     auditors: Annotated[tuple[ExternalId, ...], Field(min_length=1, max_length=100)]
 
 

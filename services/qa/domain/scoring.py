@@ -17,6 +17,7 @@ All sums are of integers and so exact. The score is rounded in `_hundredths`, ha
 the result follows from the rounded score, so that what people see is consistent.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -100,16 +101,17 @@ class _Judged(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """A criterion as the scorer goes through it: behind the one that its condition names."""
+    """A criterion as the scorer goes through it: behind the one that its condition names. Texts have no judge."""
 
-    criterion: Criterion
     key: str
-    section: int
+    judge: Callable[[str | Decimal], _Judged] | None
     weight: int
+    section: int
     bonus: bool
     parent: str | None
     shown: frozenset[str | Decimal]
-    judge: Callable[[str | Decimal], _Judged]
+    criterion: Criterion
+    error_class: ErrorClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,8 @@ class Scorer:
     steps: tuple[_Step, ...]
     weights: tuple[int, ...]
     names: tuple[str | None, ...]
+    parents: frozenset[str]
+    places: Mapping[str, int]
 
 
 def scorer_of(card: Draft) -> Scorer:
@@ -142,18 +146,21 @@ def _compile(card: Draft) -> Scorer:
         condition = criterion.shown_if
         steps.append(
             _Step(
-                criterion=criterion,
                 key=criterion.key,
                 section=names.index(criterion.section),
                 weight=int(criterion.weight * unit),
                 bonus=criterion.section in bonus,
                 parent=condition.criterion if condition else None,
                 shown=frozenset(condition.values if condition else ()),
-                judge=_judge(criterion, parts[criterion.key], unit) if criterion.scored else _unjudged,
+                judge=_judge(criterion, parts[criterion.key], unit) if criterion.scored else None,
+                criterion=criterion,
+                error_class=criterion.error_class,
             )
         )
     weights = (1, *(int((section.weight or 1) * 100) for section in card.sections))
-    return Scorer(card, unit, tuple(steps), weights, names)
+    parents = frozenset(step.parent for step in steps if step.parent)
+    places = {criterion.key: n for n, criterion in enumerate(card.criteria)}
+    return Scorer(card, unit, tuple(steps), weights, names, parents, places)
 
 
 def _parts(criterion: Criterion) -> dict[str | Decimal | int, Fraction]:
@@ -187,17 +194,9 @@ def _judge(
     }
     if not isinstance(criterion.answer, Bands):
         return table.__getitem__
-    bounds = [band.below for band in criterion.answer.bands]
-
-    def by_band(value: str | Decimal) -> _Judged:
-        assert isinstance(value, Decimal)
-        return table[next(n for n, below in enumerate(bounds) if below is None or value < below)]
-
-    return by_band
-
-
-def _unjudged(value: str | Decimal) -> _Judged:
-    raise AssertionError("a text is not scored")
+    bounds = [band.below for band in criterion.answer.bands if band.below is not None]
+    in_order = list(table.values())
+    return lambda value: in_order[bisect_right(bounds, value)]
 
 
 def check_known(card: Scorecard, answers: Answers, field: str) -> None:
@@ -251,48 +250,43 @@ def _shows(steps: Mapping[str, _Step], answers: Answers, step: _Step) -> bool:
 def _asks_for_comment(step: _Step, answer: Answer) -> bool:
     if step.criterion.comment != "on_fail":
         return step.criterion.comment == "required"
-    return step.criterion.scored and answer.value != NOT_APPLICABLE and step.judge(answer.value).failed
+    return step.judge is not None and answer.value != NOT_APPLICABLE and step.judge(answer.value).failed
 
 
 def score(card: Draft, answers: Answers) -> Outcome:
     """What complete answers come to; the module says how."""
     scorer = scorer_of(card)
-    full_marks = card.not_applicable == "full_marks"
-    earned = [0] * len(scorer.names)
-    possible = [0] * len(scorer.names)
-    given = [0] * len(scorer.names)  # what is possible among what was not applicable
-    judged = [False] * len(scorer.names)
-    counted: dict[str, str | Decimal] = {}
+    sections = len(scorer.names)
+    earned, possible, given = [0] * sections, [0] * sections, [0] * sections
+    judged = [False] * sections
+    counted: dict[str, str | Decimal] = {}  # what conditions look at
     marks: dict[str, Decimal] = {}
-    failed: set[str] = set()
+    classes: list[ErrorClass] = []
+    failures: list[Criterion] = []
     hit: set[int] = set()
-    classes: dict[ErrorClass, list[int]] = {}
-    for criterion, key, section, weight, bonus, parent, shown, judge in scorer.steps:
+    for key, judge, weight, section, bonus, parent, shown, criterion, error_class in scorer.steps:
         if parent is not None and counted.get(parent) not in shown:
             continue
-        value = counted[key] = answers[key].value
-        if not weight:
-            continue
+        value = answers[key].value
+        if key in scorer.parents:
+            counted[key] = value
         if value == NOT_APPLICABLE:
             if not bonus:
                 given[section] += weight
             continue
-        got, mark, fails = judge(value)
-        marks[key] = mark
+        if judge is None:
+            continue
+        got, marks[key], fails = judge(value)
         judged[section] = True
         earned[section] += got
         if not bonus:
             possible[section] += weight
-        tally = classes.get(criterion.error_class)
-        if tally is None:
-            tally = classes[criterion.error_class] = [0, 0]
-        tally[0] += 1
+        classes.append(error_class)
         if fails:
-            tally[1] += 1
-            failed.add(key)
+            failures.append(criterion)
             if criterion.fatal:
                 hit.add(section)
-    if full_marks:
+    if card.not_applicable == "full_marks":
         for section, some in enumerate(judged):
             if some:
                 earned[section] += given[section]
@@ -305,16 +299,17 @@ def score(card: Draft, answers: Answers) -> Outcome:
         counts = Decimal("0.00")
     elif hit and card.fatal == "section_zero":
         counts = _hundredths(scorer, [0 if n in hit else e for n, e in enumerate(earned)], possible)
-    failures = tuple(criterion for criterion in card.criteria if criterion.key in failed)
+    failures.sort(key=lambda criterion: scorer.places[criterion.key])
+    failed_classes = [criterion.error_class for criterion in failures]
     return Outcome(
         raw_score=raw,
         score=counts,
         result="passed" if not fails_all and counts >= card.passing_score else "failed",
-        failed=failures,
+        failed=tuple(failures),
         critical_errors=tuple(criterion.key for criterion in failures if criterion.fatal) if fails_all else (),
         fatal_hit=bool(hit),
         marks=marks,
-        accuracy={error_class: Accuracy(*tally) for error_class, tally in classes.items()},
+        accuracy={name: Accuracy(classes.count(name), failed_classes.count(name)) for name in set(classes)},
         possible_points=_points(scorer, possible),
     )
 

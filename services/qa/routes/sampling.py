@@ -5,15 +5,16 @@ from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, Response
+from fastapi import Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.engine import RowMapping
 
 from services.qa.domain.audits import Status, person
+from services.qa.domain.estimates import Unit, acceptance, size_for_margin, weighted_mean
 from services.qa.domain.sampling import NewPlan, Plan, Size, auditors_of, share
 from services.qa.repository import audits, people, sampling, scorecards
 from services.qa.routes.router import router
-from shared.errors import IllegalState, Invalid
+from shared.errors import FieldError, IllegalState, Invalid
 from shared.events import Code
 from shared.http import CurrentTx
 from shared.identity import Principal, allowed
@@ -44,7 +45,10 @@ class DrawnAudit(BaseModel):
 
 
 class DrawSummary(BaseModel):
-    """What was drawn from. `frame_hash`: SHA-256 over the ids of the frame in their order, 16 bytes each."""
+    """What was drawn from. `frame_hash`: SHA-256 over the ids of the frame in their order, 16 bytes each.
+
+    `inclusion`: how likely each of the sample was to be drawn.
+    """
 
     model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
 
@@ -57,6 +61,7 @@ class DrawSummary(BaseModel):
     frame_size: int
     frame_hash: str
     sample: list[UUID]
+    inclusion: list[float]
     drawn_at: datetime
     drawn_by: str
 
@@ -71,6 +76,9 @@ class Draw(DrawSummary):
 async def make_plan(new: NewPlan, tx: CurrentTx, principal: Planner) -> Plan:
     """Lay down which interactions are drawn, by which scorecard and by whom they are audited."""
     await scorecards.get(tx, new.scorecard_id)
+    if new.method == "risk_weighted" and not new.emphasis:
+        wrong: FieldError = {"field": "emphasis", "message": "[]"}
+        raise Invalid("Say by emphasis what is risky, or choose another method.", errors=[wrong])
     plan = Plan(
         **{**dict(new), "auditors": tuple(dict.fromkeys(new.auditors))},
         id=new_id(), created_at=tx.now, created_by=principal.sub,
@@ -104,14 +112,15 @@ async def draw(id: UUID, new: NewDraw, tx: CurrentTx, principal: Planner, respon
     employees = await people.leads_of(tx, team=plan.filter.team, ids=plan.filter.employee_ids)
     leads = await people.leads_of(tx, ids=[one for auditor in plan.auditors if (one := person(auditor))])
     allowed_to = auditors_of(employees, plan.auditors, leads)
-    size = new.size or plan.size
-    chosen = await sampling.sample(tx, plan, allowed_to, seed=seed, size=size, **period)
+    chosen = await sampling.sample(tx, plan, allowed_to, seed=seed, size=new.size, **period)
     if chosen[0]["recording_id"] is None:
         raise IllegalState("No interaction is left to draw from; widen the plan or the period, or wait for calls.")
+    size = new.size or max(plan.size, int(chosen[0]["n"]))
     drawn = {
         "id": new_id(), "plan_id": plan.id, "seed": seed, **period, "size": size,
         "frame_size": chosen[0]["frame_size"], "frame_hash": chosen[0]["frame_hash"],
         "sample": [row["recording_id"] for row in chosen], "drawn_at": tx.now, "drawn_by": principal.sub,
+        "inclusion": [row["inclusion"] for row in chosen],
     }  # fmt: skip
     await sampling.add_draw(tx, drawn)
     auditors = share([allowed_to[row["employee_id"]] for row in chosen], plan.auditors)
@@ -128,6 +137,83 @@ async def list_draws(id: UUID, tx: CurrentTx, _: Reader, limit: Limit = 50, curs
     """What was drawn by this plan, newest first; `GET /qa/audits?draw_id=` has the audits."""
     plan = await sampling.get(tx, id)
     return await sampling.draws_of(tx, plan.id, lambda row: DrawSummary(**row), limit=limit, cursor=cursor)
+
+
+class EstimateRead(BaseModel):
+    """A mean over the whole frame, as the audited part of the sample tells it, with a 95 % interval.
+
+    Null, and null ends, where too few were audited to say; `n` of them were.
+    """
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+class Told(BaseModel):
+    """What a draw tells of its frame: mean score, 0 to 100 or the cap, and rate of passes, 0 to 1."""
+
+    draw_id: UUID
+    frame_size: int
+    score: EstimateRead
+    pass_rate: EstimateRead
+
+
+@router.get("/sampling-plans/{id}/draws/{draw_id}/estimate")
+async def estimate(id: UUID, draw_id: UUID, tx: CurrentTx, _: Reader) -> Told:
+    """Weighted back by the probabilities of the draw (Horvitz-Thompson); audits without a score are left out."""
+    drawn = await sampling.draw_of(tx, id, draw_id)
+    inclusion = dict(zip(drawn["sample"], drawn["inclusion"], strict=True))
+    judged = [a for a in await sampling.audits_of(tx, drawn) if a["score"] is not None]
+    values = [(float(a["score"]), float(a["result"] == "passed"), inclusion[a["recording_id"]]) for a in judged]
+
+    def over_frame(units: list[Unit], most: float | None) -> EstimateRead:
+        found = weighted_mean(units, drawn["frame_size"])
+        if found is None:
+            return EstimateRead(mean=None, low=None, high=None, n=0)
+        low = None if found.low is None else max(0.0, found.low)
+        high = found.high if most is None or found.high is None else min(most, found.high)
+        return EstimateRead(mean=found.mean, low=low, high=high, n=found.n)
+
+    return Told(
+        draw_id=draw_id,
+        frame_size=drawn["frame_size"],
+        score=over_frame([Unit(score, chance) for score, _, chance in values], None),
+        pass_rate=over_frame([Unit(passed, chance) for _, passed, chance in values], 1.0),
+    )
+
+
+class SampleSize(BaseModel):
+    size: int
+
+
+class AcceptancePoint(BaseModel):
+    """Where `rate` of all fail, a plan accepts with this probability."""
+
+    rate: float
+    accepted: float
+
+
+@router.get("/sample-size")
+async def sample_size(
+    _: Reader,
+    margin: Annotated[float, Query(gt=0, le=0.5, description="Half the width of the 95 % interval, such as 0.05.")],
+    population: Annotated[int | None, Query(ge=1, le=10**9)] = None,
+    expected: Annotated[float, Query(gt=0, lt=1, description="The rate that one expects; 0.5 is the safest.")] = 0.5,
+) -> SampleSize:
+    """How many to audit for a rate to be known this well."""
+    return SampleSize(size=size_for_margin(margin, population, expected))
+
+
+@router.get("/operating-characteristic")
+async def operating_characteristic(
+    _: Reader,
+    n: Annotated[int, Query(ge=1, le=2000, description="Audited.")],
+    c: Annotated[int, Query(ge=0, le=100, description="Accepted with at most so many fails.")],
+) -> list[AcceptancePoint]:
+    """What an acceptance plan can tell: how likely it accepts where so many of all fail, from 0 to 0.2."""
+    return [AcceptancePoint(rate=k / 200, accepted=acceptance(n, c, k / 200)) for k in range(41)]
 
 
 def _read(drawn: RowMapping | dict[str, Any], made: Sequence[RowMapping]) -> Draw:

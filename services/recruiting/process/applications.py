@@ -20,7 +20,7 @@ from services.recruiting.domain.forms import (
 )  # fmt: skip
 from services.recruiting.domain.interviews import Competency, marks
 from services.recruiting.domain.places import check_places
-from services.recruiting.domain.steps import DECIDED_AS_LISTS, RUNNING, STEP, Outcome
+from services.recruiting.domain.steps import RUNNING, STEP, Outcome
 from services.recruiting.domain.walk import Actor, State, open_steps
 from services.recruiting.process import employments
 from services.recruiting.process.record import (
@@ -144,8 +144,8 @@ async def receive(tx: Tx, requisition_id: UUID, new: NewApplication, actor: Acto
 
 
 async def complete(tx: Tx, id: UUID, n: int, body: Mapping[str, Any], actor: Actor) -> None:
-    """Record an outcome of a step of an application. The steps decided as lists are lists of one here."""
-    if n in DECIDED_AS_LISTS:
+    """Record an outcome of a step of an application. Where a list has rules of its own, this is a list of one."""
+    if n in (10, 11):
         one = await pipeline.application(tx, id)
         if one is None:
             raise _nothing(id)

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from services.recruiting.routes import applications, employees, interviews, requisitions, steps
+from services.recruiting.routes import applications, employees, interviews, measures, personal, requisitions, steps
 
 router = APIRouter()
-for part in (steps, requisitions, applications, interviews, employees):
+for part in (steps, requisitions, applications, interviews, employees, measures, personal):
     router.include_router(part.router)

@@ -14,6 +14,7 @@ from services.recruiting.domain.steps import STEP, Status
 from services.recruiting.process import applications as process
 from services.recruiting.process.applications import NewApplication
 from services.recruiting.repository import candidates, employments, pipeline, selection
+from services.recruiting.repository.pipeline import Application
 from services.recruiting.routes.requisitions import Handed, HistoryOut, Next, state_out
 from services.recruiting.routes.who import Acting, EitherSide, Human, Intake, Reader
 from services.recruiting.tables import applications, step_history
@@ -118,14 +119,34 @@ class Former(BaseModel):
     applied_at: datetime
 
 
-class ApplicationOut(ApplicationRead):
-    """`differs` names what the candidate said differently this time; nothing of what is known was changed by it."""
+class Clash(BaseModel):
+    """Another interview at the same time, and what it shares with this one: candidate, place, members of the panel."""
+
+    interview_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    same_candidate: bool
+    same_place: bool
+    members: list[str]
+
+
+class ApplicationState(ApplicationRead):
+    """An application with what may come next, its newest offer, and the employment it led to.
+
+    `clashes` warn of other interviews at the time that step 7 has just fixed.
+    """
 
     next: list[Next]
-    differs: list[str]
-    documents: list[DocumentOut]
+    clashes: list[Clash] = []
     offer: OfferOut | None
     employment: EmploymentOut | None
+
+
+class ApplicationOut(ApplicationState):
+    """`differs` names what the candidate said differently this time; nothing of what is known was changed by it."""
+
+    differs: list[str]
+    documents: list[DocumentOut]
     former: list[Former]
 
 
@@ -191,12 +212,15 @@ async def application(id: UUID, tx: CurrentTx, _: Reader, response: Response) ->
 @router.post("/applications/{id}/steps/{n}")
 async def complete(
     id: UUID, n: Annotated[int, Path(ge=1, le=22)], body: Handed, tx: CurrentTx, actor: Acting, response: Response
-) -> ApplicationOut:
+) -> ApplicationState:
     """Record an outcome of one of the steps 5-20. From 13 on they act on the employment that follows an offer."""
     if STEP[n].scope != "application":
         raise NotFound("Step {n} is a step of a requisition: POST /recruiting/requisitions/{{id}}/steps/{n}.", n=n)
     await process.complete(tx, id, n, body.model_dump(), actor)
-    return await _shown(id, tx, response)
+    state = await _state(await _found(id, tx), tx, response)
+    if n == 7 and (rounds := await selection.rounds(tx, id)):
+        state.clashes = [Clash(**clash) for clash in await selection.clashes(tx, rounds[-1]["id"])]
+    return state
 
 
 @router.post("/applications/{id}/withdrawal")
@@ -229,9 +253,7 @@ async def history(id: UUID, tx: CurrentTx, _: Reader, limit: Limit = 50, cursor:
 @router.get("/applications/{id}/result")
 async def result(id: UUID, tx: CurrentTx, _: Reader) -> Result:
     """What the interviews of this candidate came to."""
-    found = await pipeline.application(tx, id)
-    if found is None:
-        raise _nothing(id)
+    found = await _found(id, tx)
     sheets = (await selection.sheets(tx, application_ids=[id])).get(id, [])
     lines = marks(await process.competencies_of(tx, found), sheets)
     return Result(id=id, score=found.score, below=[mark.competency for mark in lines if mark.below], competencies=lines)
@@ -252,21 +274,33 @@ async def _former(tx: Tx, candidate_id: UUID, *, besides: UUID | None) -> list[F
 
 
 async def _shown(id: UUID, tx: Tx, response: Response) -> ApplicationOut:
-    found = await pipeline.application(tx, id)
-    if found is None:
-        raise _nothing(id)
-    tag(response, found.version)
-    state: dict[str, Any] = state_out(found.state, tx)
-    offer = await selection.newest_offer(tx, id) if 11 in found.state.done else None
+    found = await _found(id, tx)
+    state = await _state(found, tx, response)
     return ApplicationOut(
+        **state.model_dump(), differs=sorted(found.given or ()),
+        documents=[DocumentOut(**_without_id(row)) for row in await selection.documents_of(tx, [id])],
+        former=await _former(tx, found.candidate_id, besides=id),
+    )  # fmt: skip
+
+
+async def _state(found: Application, tx: Tx, response: Response) -> ApplicationState:
+    tag(response, found.version)
+    done = found.state.done
+    offer = await selection.newest_offer(tx, found.id) if 11 in done else None
+    return ApplicationState(
         id=found.id, requisition_id=found.state.requisition_id, candidate_id=found.candidate_id, channel=found.channel,
         resume_ref=found.resume_ref, internal=found.internal, reason=found.reason, score=found.score,
         medical=found.medical, proposed_at=found.proposed_at, applied_at=found.applied_at, version=found.version,
-        differs=sorted(found.given or ()), documents=[DocumentOut(**_without_id(row)) for row in
-                                                      await selection.documents_of(tx, [id])],
-        offer=OfferOut(**_without_id(offer)) if offer else None, employment=await _employment(id, tx),
-        former=await _former(tx, found.candidate_id, besides=id), **state,
+        offer=OfferOut(**_without_id(offer)) if offer else None,
+        employment=await _employment(found.id, tx) if {11, 12} <= done else None, **state_out(found.state, tx),
     )  # fmt: skip
+
+
+async def _found(id: UUID, tx: Tx) -> Application:
+    found = await pipeline.application(tx, id)
+    if found is None:
+        raise NotFound("No application has the id {id}.", id=id)
+    return found
 
 
 def _without_id(row: Any) -> dict[str, Any]:
@@ -282,7 +316,3 @@ async def _employment(id: UUID, tx: Tx) -> EmploymentOut | None:
     return EmploymentOut(
         **{field: row[field] for field in EmploymentOut.model_fields if field in row}, contracts=signed
     )
-
-
-def _nothing(id: UUID) -> NotFound:
-    return NotFound("No application has the id {id}.", id=id)

@@ -11,6 +11,7 @@ from services.recruiting.domain.forms import Meeting, Paper, ReasonCode
 from services.recruiting.domain.interviews import visible
 from services.recruiting.process import interviews as process
 from services.recruiting.repository import pipeline, selection
+from services.recruiting.routes.applications import Clash
 from services.recruiting.routes.who import Acting, EitherSide, Human, Reader
 from shared.db import Tx
 from shared.errors import Forbidden, NotFound
@@ -44,17 +45,6 @@ class SheetOut(BaseModel):
     scores: dict[str, Score]
     papers: dict[str, Score]
     handed_in: bool
-
-
-class Clash(BaseModel):
-    """Another interview at the same time, and what it shares with this one: candidate, place, members of the panel."""
-
-    interview_id: UUID
-    starts_at: datetime
-    ends_at: datetime
-    same_candidate: bool
-    same_place: bool
-    members: list[str]
 
 
 class InterviewOut(BaseModel):

@@ -1,9 +1,9 @@
 """When is what due in the year of training?
 
 The calendar is data: each deadline is a row with a rule. A rule says on which day of the year or of each month
-something is due, or so many working days after another deadline, and how long before its window opens. Days are the centre's,
-working days those of its calendar. A fixed date stays where it is, also on a holiday, unless `shift` moves it to the
-working day before or after.
+something is due, or so many working days after another deadline, and how long before its window opens. Days are the
+centre's, working days those of its calendar. A fixed date stays where it is, also on a holiday, unless `shift` moves it
+to the working day before or after.
 """
 
 from calendar import monthrange

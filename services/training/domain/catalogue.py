@@ -173,7 +173,10 @@ def check_programme(purpose: Purpose, hours: Mapping[str, Decimal]) -> None:
 
 
 def check_attempt(examination: Examination, before: Sequence[Any], today: date) -> int:
-    """The number of the next attempt; `before` are the rows of those that were made. Raises `IllegalState` where none is left, or it comes too soon."""
+    """The number of the next attempt; `before` are the rows of those that were made.
+
+    Raises `IllegalState` where none is left, or it comes too soon.
+    """
     if any(attempt["passed"] for attempt in before):
         raise IllegalState("The examination is passed already; for a new certificate, enrol again.")
     if len(before) >= examination.attempts:

@@ -7,7 +7,7 @@ The status follows from what happened, each of which is kept by itself. So the e
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from typing import Any, Literal, TypeVar
 from uuid import UUID
@@ -249,9 +249,17 @@ def decide(it: Assignment, approved: bool, by: str, at: datetime) -> Assignment:
 
 def differences(before: Assignment | None, after: Assignment) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     """For the history: the fields that changed, as JSON, before and after; all of them for a beginning."""
-    new: dict[str, Any] = to_jsonable_python(asdict(after))
+    new = _as_json(after)
     if before is None:
         return None, new
-    old: dict[str, Any] = to_jsonable_python(asdict(before))
+    old = _as_json(before)
     changed = [name for name in new if new[name] != old[name]]
     return {name: old[name] for name in changed}, {name: new[name] for name in changed}
+
+
+_FIELDS = [field.name for field in fields(Assignment)]
+
+
+def _as_json(it: Assignment) -> dict[str, Any]:
+    json: dict[str, Any] = to_jsonable_python({name: getattr(it, name) for name in _FIELDS})
+    return json

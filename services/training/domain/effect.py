@@ -2,8 +2,8 @@
 
 The rate at which a competency was met before and after, with `n` and the 95 % Wilson interval; their difference with
 Newcombe's interval (R. G. Newcombe, "Interval estimation for the difference between independent proportions",
-Statistics in Medicine 17 (1998), 873-890, method 10); and the same for comparable employees who were not coached. Who was just
-found wanting does better next time by chance alone; what coaching did is the difference of the differences.
+Statistics in Medicine 17 (1998), 873-890, method 10); and the same for comparable employees who were not coached. Who
+was just found wanting does better next time by chance alone; what coaching did is the difference of the differences.
 """
 
 from decimal import Decimal

@@ -75,8 +75,8 @@ class Rule:
     """When a failed audit meets `condition`, `action` is due within so many working days.
 
     `coaches`: the first of these there is; `group` is the least loaded of `coach_group`. `course`: its code, or None
-    for the course that teaches what failed. Within `cooldown_days` the rule acts once for an employee; with `unless_open`
-    not while what it led to is still open.
+    for the course that teaches what failed. Within `cooldown_days` the rule acts once for an employee; with
+    `unless_open` not while what it led to is still open.
     """
 
     id: UUID
@@ -242,7 +242,7 @@ def meets(
         return None
     if (c.roles and person.role not in c.roles) or (c.teams and person.team not in c.teams):
         return None
-    if not _tenure_fits(c, person, day):
+    if (c.tenure_from_days is not None or c.tenure_below_days is not None) and not _tenure_fits(c, person, day):
         return None
     found = audit.failed
     if c.error_classes or c.criteria or c.competencies or c.trainability:
@@ -260,8 +260,6 @@ def meets(
 
 
 def _tenure_fits(c: Condition, person: Person, day: date) -> bool:
-    if c.tenure_from_days is None and c.tenure_below_days is None:
-        return True
     if person.started_on is None:
         return False
     days = (day - person.started_on).days
@@ -287,6 +285,8 @@ def _repeated(
     if repeat.same == "audit":
         fails = 1 + sum(not one.passed for one in before)
         return found if fails >= repeat.times else None
+    if len(before) + 1 < repeat.times:
+        return None
     of = _FIELD[repeat.same]
     counts = Counter({of(failed) for failed in audit.failed})
     for one in before:

@@ -211,6 +211,8 @@ class _Deciding:
         if coach in self.loads:
             self.loads[coach] += 1
         first = assign(event, rule, coach, day=day, at=tx.now, calendar=calendar)
+        if audit == Audit(event.revision, owed=True):
+            return first, first, ""
         after, action = follow(first, audit, tx.now, calendar)
         if replace(after, audit_revision=first.audit_revision) == first:
             return after, after, action

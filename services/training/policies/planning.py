@@ -57,11 +57,12 @@ async def note_low_appraisals(event: AppraisalFinalised, tx: Tx) -> None:
     if not event.competencies and (event.total is None or event.total >= LOW):
         return
     today = local_day(tx.now, tx.settings.zone)
+    total = None if event.total is None else float(event.total)
     low = {code: float(score) for code, score in event.dimensions.items() if score is not None and score < LOW}
     await planning.propose_need(
         tx, US, origin="appraisal", origin_id=str(event.appraisal_id), period=f"{today.year + 1}",
         title=f"Appraisal of {event.cycle}", competencies=list(event.competencies), trainees=[event.employee_id],
-        evidence={"appraisal_id": str(event.appraisal_id), "cycle": event.cycle, "total": None if event.total is None else float(event.total),
+        evidence={"appraisal_id": str(event.appraisal_id), "cycle": event.cycle, "total": total,
                   "low": low},
     )  # fmt: skip
 

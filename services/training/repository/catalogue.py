@@ -184,7 +184,7 @@ async def enrol_by_programmes(
 
 
 async def learners(tx: Tx, course_id: UUID) -> set[UUID]:
-    """Who takes, or took, part in this edition of a course: attended a meeting, sat the examination, or completed it."""
+    """Who took part in this edition of a course: attended a meeting, sat the examination, or completed it."""
     rows = await tx.tuples(
         text("""
         SELECT DISTINCT it.employee_id FROM training.enrolments AS it

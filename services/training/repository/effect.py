@@ -30,7 +30,8 @@ _FROM_COURSES = """
     JOIN training.audit_results AS result ON result.audit_id::text = it.source_id
     CROSS JOIN LATERAL (SELECT DISTINCT competency FROM unnest(result.competencies) AS competency
                         WHERE competency = ANY(course.competencies)) AS failed
-    WHERE it.source = 'coaching' AND it.status = 'completed' AND it.completed_at >= :since AND it.completed_at < :until"""
+    WHERE it.source = 'coaching' AND it.status = 'completed'
+      AND it.completed_at >= :since AND it.completed_at < :until"""
 
 _QUERY = """
 WITH audits AS NOT MATERIALIZED (
@@ -47,10 +48,12 @@ WITH audits AS NOT MATERIALIZED (
     WHERE one.submitted_at >= :since AND one.submitted_at < :until
       AND NOT EXISTS (SELECT FROM training.coaching_assignments AS it
           WHERE it.employee_id = one.employee_id AND competency = ANY(it.competencies)
-            AND it.completed_at BETWEEN one.submitted_at - CAST(:span AS interval) AND one.submitted_at + 2 * CAST(:span AS interval))
+            AND it.completed_at BETWEEN one.submitted_at - CAST(:span AS interval)
+                                    AND one.submitted_at + 2 * CAST(:span AS interval))
       AND NOT EXISTS (SELECT FROM training.enrolments AS it JOIN training.courses AS course ON course.id = it.course_id
           WHERE it.employee_id = one.employee_id AND competency = ANY(course.competencies)
-            AND it.completed_at BETWEEN one.submitted_at - CAST(:span AS interval) AND one.submitted_at + 2 * CAST(:span AS interval))
+            AND it.completed_at BETWEEN one.submitted_at - CAST(:span AS interval)
+                                    AND one.submitted_at + 2 * CAST(:span AS interval))
     ORDER BY one.employee_id, competency, one.submitted_at
 ), cases AS (
     SELECT key, true AS coached, employee_id, competency, card, index_at, done_at FROM coached

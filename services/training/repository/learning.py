@@ -159,7 +159,8 @@ async def _complete_programme(tx: Tx, enrolment: RowMapping) -> None:
     result = await tx.first(
         text("""
         SELECT bool_and(it.status = 'completed') AS done,
-               sum(course.hours * best.score) / nullif(sum(course.hours) FILTER (WHERE best.score IS NOT NULL), 0) AS score
+               sum(course.hours * best.score)
+                   / nullif(sum(course.hours) FILTER (WHERE best.score IS NOT NULL), 0) AS score
         FROM training.enrolments AS it JOIN training.courses AS course ON course.id = it.course_id
         LEFT JOIN LATERAL (
             SELECT max(score) AS score FROM training.examinations WHERE enrolment_id = it.id

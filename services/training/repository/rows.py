@@ -20,7 +20,8 @@ async def add_all(
 ) -> Sequence[RowMapping]:
     """Insert rows that all have the same columns with one statement, whatever their number.
 
-    `conflict`: what follows `ON CONFLICT`, where `known` are the rows that were there. They travel as JSON, for arrays of arrays have no other way.
+    `conflict`: what follows `ON CONFLICT`, where `known` are the rows that were there. The rows travel as
+    JSON, for arrays of arrays have no other way.
     """
     if not rows:
         return []

@@ -227,7 +227,7 @@ async def item_done(id: UUID, item_id: UUID, tx: CurrentTx, principal: Anyone) -
 
 @router.post("/coaching-assignments/{id}/notes", status_code=201)
 async def add_note(id: UUID, new: NoteIn, tx: CurrentTx, principal: Anyone) -> NoteOut:
-    """A note of the employee or of who coaches, shared between them or for oneself. One by the coach begins the coaching."""
+    """A note of the employee or of who coaches, shared or for oneself. One by the coach begins the coaching."""
     it = await _visible(id, tx, principal, hold=True)
     if await _may_coach(it, principal, tx):
         await _begun(it, principal, tx)

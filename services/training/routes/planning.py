@@ -45,7 +45,7 @@ class NeedIn(In):
     course: Key | None = None
     competencies: Codes = ()
     trainees: Trainees = ()
-    evidence: Annotated[dict[str, Any], Field(max_length=50)] = {}
+    evidence: Annotated[dict[str, Any], Field(default_factory=dict, max_length=50)]
 
 
 class NeedOut(NeedIn, Out):
@@ -65,7 +65,7 @@ class NeedDetail(NeedOut):
 
 
 class Assessment(In):
-    """`merge`: like needs of the same period, which this one takes in: their trainees and competencies become its own."""
+    """`merge`: like needs of the same period; their trainees and competencies become this one's."""
 
     priority: Annotated[int, Field(ge=1, le=100)]
     merge: Annotated[tuple[UUID, ...], Field(max_length=100)] = ()

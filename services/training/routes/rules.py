@@ -86,8 +86,8 @@ class Example(Out):
 
 
 class TrialOut(Out):
-    """What the rule would have done. `met`: failed audits that meet its condition; `acted` and the reasons add up to it.
-    `examples`: the first hundred."""
+    """What the rule would have done. `met`: failed audits that meet its condition; `acted` and the suppressed add up to
+    it. `examples`: the first hundred."""
 
     rule: str
     audits: int

@@ -71,8 +71,8 @@ class ResultOut(Out):
 
 
 class ResultsOut(Out):
-    """`n`: how many answers are counted here. Results move on with every fifth answer, so that nobody can tell one answer
-    by the difference; null while there are fewer than five."""
+    """`n`: how many answers are counted here. Results move on with every fifth answer, so that nobody can tell one
+    answer by the difference; null while there are fewer than five."""
 
     survey_id: UUID
     n: int | None
