@@ -27,6 +27,8 @@ topics = typer.Typer(help="Topics of Kafka.", no_args_is_help=True)
 imports = typer.Typer(help="Bring in what other systems know.", no_args_is_help=True)
 app.add_typer(topics, name="topics")
 app.add_typer(imports, name="import")
+verify = typer.Typer(help="Check that what is stored has not been tampered with.", no_args_is_help=True)
+app.add_typer(verify, name="verify")
 
 Data = Annotated[Path | None, typer.Option("--data", help="Directory of the embedded mode (.headset).")]
 Host = Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")]
@@ -166,6 +168,14 @@ def token(
 
 imports.command("calls")(calls_command)
 imports.command("employees")(employees_command)
+
+
+@verify.command("appraisals")
+def verify_appraisals() -> None:
+    """Recompute the hash chain of every appraisal's ledger; exit code 1 where one does not hold."""
+    from services.performance.commands import verify_appraisals_command
+
+    verify_appraisals_command()
 
 
 @app.command()

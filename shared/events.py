@@ -64,9 +64,11 @@ UNDATED = date(1970, 1, 1)
 
 
 class Letter(NamedTuple):
-    """An event in its envelope. `headers` holds `ce_*`, `traceparent` and the content type.
+    """An event in its envelope.
 
-    `ce_time` is optional in CloudEvents. Where it is missing, whoever took the letter in adds `ce_recordedtime`.
+    `headers` holds `ce_*` and `traceparent`; what is the same for all letters, the bus adds. `ce_correlationid` names
+    the letter that a chain began with, and is missing there. `ce_time` is optional in CloudEvents: where it is missing,
+    whoever took the letter in adds `ce_recordedtime`.
     """
 
     topic: str
@@ -77,19 +79,16 @@ class Letter(NamedTuple):
     @classmethod
     def seal(cls, event: Event, *, source: str, at: datetime, because: "Letter | None" = None) -> Self:
         """Put an event into a new envelope; `because` is the letter whose handling brought it about."""
-        id = str(new_id())
         headers = {
-            "ce_specversion": "1.0",
-            "ce_id": id,
+            "ce_id": str(new_id()),
             "ce_type": event.type,
             "ce_source": source,
             "ce_time": at.isoformat(),
-            "ce_correlationid": because.headers.get("ce_correlationid", because.id) if because else id,
-            "content-type": "application/json",
             "traceparent": tracing.child_of(because.headers.get("traceparent") if because else None),
         }
         if because:
             headers["ce_causationid"] = because.id
+            headers["ce_correlationid"] = because.headers.get("ce_correlationid", because.id)
         return cls(event.kafka_topic, event.routing_key(), headers, event.to_bytes())
 
     @property

@@ -109,19 +109,19 @@ async def take_events(
 
 def _letter(envelope: dict[str, Any], now: str, trace: str) -> Letter:
     event: Event = envelope["data"]
+    given = envelope.get
     headers = {
-        "ce_specversion": "1.0",
         "ce_id": envelope["id"],
         "ce_type": envelope["type"],
         "ce_source": envelope["source"],
-        "ce_correlationid": envelope.get("correlationid") or envelope["id"],
-        "content-type": "application/json",
-        "traceparent": tracing.accepted(envelope.get("traceparent")) or trace,
+        "traceparent": tracing.accepted(given("traceparent")) or trace,
     }
-    if time := envelope.get("time"):
+    if time := given("time"):
         headers["ce_time"] = time
     else:
         headers["ce_recordedtime"] = now
+    if chain := given("correlationid"):
+        headers["ce_correlationid"] = chain
     return Letter(event.kafka_topic, event.routing_key(), headers, event.to_bytes())
 
 

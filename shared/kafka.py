@@ -31,6 +31,8 @@ PUBLISH_SECONDS = 30.0
 """An idempotent producer never times out by itself."""
 BATCH_BYTES = 512 * 1024
 """Half of what a broker takes by default, so that a batch with its headers surely fits."""
+OF_ALL = (("ce_specversion", b"1.0"), ("content-type", b"application/json"))
+"""Headers that each record has: CloudEvents 1.0 in the binary content mode."""
 
 
 @lru_cache(maxsize=100_000)
@@ -49,6 +51,7 @@ class KafkaBus:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
         self._subscribers: list[tuple[str, frozenset[str], Deliver]] = []
         self._stopping = asyncio.Event()
         self.last_turn: dict[str, float] = {}
@@ -81,23 +84,24 @@ class KafkaBus:
             raise
 
     async def _started_producer(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self._settings.kafka,
-                client_id="headset",
-                acks="all",
-                enable_idempotence=self._settings.kafka_idempotence,
-                max_batch_size=BATCH_BYTES,
-                request_timeout_ms=15_000,
-                metadata_max_age_ms=60_000,
-            )
-            try:
-                await producer.start()
-            except BaseException:
-                await producer.stop()
-                raise
-            self._producer = producer
-        return self._producer
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    bootstrap_servers=self._settings.kafka,
+                    client_id="headset",
+                    acks="all",
+                    enable_idempotence=self._settings.kafka_idempotence,
+                    max_batch_size=BATCH_BYTES,
+                    request_timeout_ms=15_000,
+                    metadata_max_age_ms=60_000,
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    await producer.stop()
+                    raise
+                self._producer = producer
+            return self._producer
 
     async def _drop_producer(self) -> None:
         producer, self._producer = self._producer, None
@@ -222,7 +226,7 @@ async def _send_in_order(producer: AIOKafkaProducer, topic: str, partition: int,
             "key": letter.key.encode(),
             "value": letter.body,
             "timestamp": None,
-            "headers": [(name, value.encode()) for name, value in letter.headers.items()],
+            "headers": [*OF_ALL, *((name, value.encode()) for name, value in letter.headers.items())],
         }
         if batch.append(**record) is None:
             await (await producer.send_batch(batch, topic, partition=partition))

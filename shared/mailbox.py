@@ -137,7 +137,10 @@ async def post(connection: AsyncConnection, schema: str, letters: Sequence[Lette
     The transaction gets its number before the first row takes its id; the relay's floor rests on that. Raises
     `TooLarge` for a letter that the bus could not carry: inside, it would stop all that follow.
     """
-    rows = [(one.id, one.topic, one.key, one.type, to_json(one.headers).decode(), one.body) for one in letters]
+    rows = [
+        (headers["ce_id"], topic, key, headers["ce_type"], to_json(headers).decode(), body)
+        for topic, key, headers, body in letters
+    ]
     if (largest := max(len(row[4]) + len(row[5]) for row in rows)) > LARGEST_LETTER:
         raise TooLarge("An event has {n} bytes; {most} is the most that can travel.", n=largest, most=LARGEST_LETTER)
     if len(rows) > _FEW:

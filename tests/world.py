@@ -60,7 +60,9 @@ class World:
             result = await tx.run(text(query), values)
             return result.mappings().all() if result.returns_rows else []
 
-    def letter(self, event: Event, *, at: datetime | None = None, source: str = "test", id: str | None = None) -> Letter:
+    def letter(
+        self, event: Event, *, at: datetime | None = None, source: str = "test", id: str | None = None
+    ) -> Letter:
         """The event as another system would send it."""
         letter = Letter.seal(event, source=source, at=at or self.now)
         return Letter(letter.topic, letter.key, {**letter.headers, "ce_id": id or str(new_id())}, letter.body)

@@ -187,6 +187,22 @@ async def test_a_header_whose_name_nobody_can_read_stops_nobody(kafka: str, lab:
     assert {row["event_id"].rpartition("/")[0] for row in dead} == {f"{running.topic()}/0", f"{running.topic()}/1"}
 
 
+async def test_records_are_cloudevents_in_the_binary_mode(kafka: str) -> None:
+    settings = settings_for(kafka)
+    async with bus_on(settings) as running:
+        await create_topics(settings, [running.topic()])
+        letter = running.letter(1, key="员工-7")
+        await running.bus.publish([letter])
+        consumer = AIOKafkaConsumer(running.topic(), bootstrap_servers=kafka, auto_offset_reset="earliest")
+        await consumer.start()
+        record = await consumer.getone()
+        await consumer.stop()
+    headers = {name: value.decode() for name, value in record.headers}
+    assert headers == {**letter.headers, "ce_specversion": "1.0", "content-type": "application/json"}
+    assert {"ce_id", "ce_type", "ce_source", "ce_time", "traceparent"} <= headers.keys()
+    assert (record.key, record.value) == ("员工-7".encode(), letter.body)
+
+
 async def test_keys_go_where_every_producer_sends_them(kafka: str) -> None:
     settings = settings_for(kafka)
     async with bus_on(settings) as running:

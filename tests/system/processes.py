@@ -40,7 +40,7 @@ class Process:
         self.port = port or free_port()
         self._command = (*HEADSET, *command, "--port", str(self.port))
         self._environment = {**os.environ, **environment}
-        self._log = log
+        self.log = log
         self.start()
 
     @property
@@ -49,10 +49,10 @@ class Process:
 
     @property
     def said(self) -> str:
-        return self._log.read_text(encoding="utf-8")
+        return self.log.read_text(encoding="utf-8")
 
     def start(self) -> None:
-        with self._log.open("a", encoding="utf-8") as log:
+        with self.log.open("a", encoding="utf-8") as log:
             self._process = subprocess.Popen(
                 self._command, env=self._environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )

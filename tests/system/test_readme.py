@@ -1,27 +1,51 @@
-"""Does the README say what is true? Its very lines run, beside a real Headset."""
+"""Do README and guides say what is true? Their very lines run, beside a real Headset."""
 
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from tests.system.processes import Process, stopped_at_the_end, wait_for
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_walk_from_a_call_log_to_an_appraisal_and_back(tmp_path: Path) -> None:
-    lines = "".join(re.findall(r"```bash walk\n(.*?)```", README, re.DOTALL))
-    (tmp_path / ".venv").symlink_to(ROOT / ".venv")  # the README's lines stand in the folder that has it
-    centre = Process("up", "--data", str(tmp_path / ".headset"), environment={}, log=tmp_path / "said.txt")
-    with stopped_at_the_end([centre]):
-        wait_for("the welcome", lambda: centre.ready() and "Ctrl-C" in centre.said, 120)
-        walked = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", lines], cwd=tmp_path, env={**os.environ, "HEADSET": centre.url},
-            capture_output=True, text=True, timeout=150, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    assert walked.returncode == 0, walked.stdout[-3000:] + walked.stderr[-3000:]
-    assert "rating" in walked.stdout  # the reject of line 6 was shown
-    assert '"cancelled"' in walked.stdout.splitlines()[-2]
+def walks(document: str) -> list[str]:
+    """The blocks of a document that a reader runs as they stand."""
+    return re.findall(r"```bash walk\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)
 
+
+@pytest.fixture(scope="module")
+def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    home = tmp_path_factory.mktemp("readme")
+    (home / ".venv").symlink_to(ROOT / ".venv")  # the lines stand in the folder that has it
+    process = Process("up", "--data", str(home / ".headset"), environment={}, log=home / "said.txt")
+    with stopped_at_the_end([process]):
+        wait_for("the welcome", lambda: process.ready() and "Ctrl-C" in process.said, 120)
+        yield process
+
+
+def walked(centre: Process, blocks: list[str]) -> str:
+    """What the lines print, one after the other, as a reader would type them."""
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "".join(blocks)], cwd=centre.log.parent,
+        env={**os.environ, "HEADSET": centre.url}, capture_output=True, text=True, timeout=150, check=False,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def test_from_a_call_log_to_an_appraisal_and_back(centre: Process) -> None:
+    said = walked(centre, walks("README.md"))
+    assert "rating" in said  # the reject of line 6 was shown
+    assert '"cancelled"' in said.splitlines()[-2]
+
+
+def test_from_headcount_to_an_employee(centre: Process) -> None:
+    said = walked(centre, walks("README.md")[:1] + walks("docs/recruiting.md"))
+    assert "refused, as it must be" in said
+    assert '"employee_id"' in said.splitlines()[-2]

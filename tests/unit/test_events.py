@@ -32,11 +32,8 @@ def test_a_sealed_letter_holds_what_cloudevents_ask_for() -> None:
     sealed = Letter.seal(Counted(thing="a", n=1), source="qa", at=AT)
     sealed.check()
     assert (sealed.topic, sealed.key, sealed.type) == ("test.things", "a", "test.thing.counted.v1")
-    assert sealed.headers["ce_specversion"] == "1.0"
     assert sealed.headers["ce_source"] == "qa"
-    assert sealed.headers["ce_correlationid"] == sealed.id
-    assert "ce_causationid" not in sealed.headers
-    assert sealed.headers["content-type"] == "application/json"
+    assert not {"ce_correlationid", "ce_causationid"} & sealed.headers.keys()
     assert tracing.accepted(sealed.headers["traceparent"])
     assert sealed.time == AT
     assert Counted.model_validate_json(sealed.body) == Counted(thing="a", n=1)

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.engine import RowMapping
 
-from services.performance.domain.indicators import Guard, Indicator, Source, manual_sums
+from services.performance.domain.indicators import Indicator, Source, manual_sums
 from services.performance.domain.ledger import Movement, remeasured
 from services.performance.domain.templates import AUDIT_INDICATOR, Result, Template
 from services.performance.repository import facts, ledger
@@ -26,7 +26,8 @@ CHUNK = 2000
 
 
 async def chunks(tx: Tx, cycle_id: UUID) -> list[list[UUID]]:
-    """The appraisals of a cycle, in the order in which they are locked."""
+    """The appraisals of a cycle, in the order in which they are locked. What follows may sort in memory."""
+    await tx.run(text("SET LOCAL work_mem = '64MB'"))
     rows = await tx.tuples(
         text("SELECT id FROM performance.appraisals WHERE cycle_id = :cycle ORDER BY id"), {"cycle": cycle_id}
     )
@@ -56,9 +57,12 @@ async def measure(
     """The entries that the indicators of the cycle's template should have, for each of these appraisals."""
     template = template_of(cycle)
     wanted = counted(template, await holding(tx, cycle["last_day"]))
-    groups: dict[tuple[Source, tuple[Guard, ...]], list[tuple[str, Indicator]]] = {}
+    in_force = await facts.guards_in_force(tx, cycle["first_day"], cycle["last_day"])
+    groups: dict[tuple[Source, tuple[str, ...]], list[tuple[str, Indicator]]] = {}
     for dimension, indicator in wanted:
-        groups.setdefault((indicator.source, tuple(sorted(indicator.guards))), []).append((dimension, indicator))
+        groups.setdefault((indicator.source, tuple(sorted(in_force.intersection(indicator.guards)))), []).append(
+            (dimension, indicator)
+        )
     employees = [one.employee_id for one in held.values()]
     found: dict[UUID, list[Movement]] = {id: [] for id in held}
     for (source, guards), asked in groups.items():
@@ -66,8 +70,9 @@ async def measure(
             await _by_hand(tx, held, asked, found, by)
             continue
         pairs = frozenset((i.measure, i.base) for _, i in asked if i.needs_spread)
+        names = {name for _, i in asked for name in (i.measure, i.base)}
         known = await facts.sums(
-            tx, source, employees, cycle["first_day"], cycle["last_day"], guards=guards, pairs=pairs
+            tx, source, employees, cycle["first_day"], cycle["last_day"], guards=guards, pairs=pairs, names=names
         )
         for one in held.values():
             sums, spreads = known[one.employee_id]

@@ -5,7 +5,7 @@ the old out of its day and puts the new into its own. So a copy told twice chang
 changes just the days it concerns, also when it moves to another day, queue or agent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -188,43 +188,57 @@ def _of_days(source: Source, *, one: bool, guards: bool) -> str:
 
 async def sums(
     tx: Tx, source: Source, employees: Sequence[UUID], first: date, last: date,
-    *, guards: Sequence[str] = (), pairs: Pairs = frozenset(),
+    *, guards: Sequence[str] = (), pairs: Pairs = frozenset(), names: Collection[str] = (),
 ) -> dict[UUID, Known]:  # fmt: skip
-    """All sums of this source over these days, both inclusive, of the logins while the employees held them.
+    """Sums of this source over these days, both inclusive, of the logins while the employees held them.
 
-    Days on which one of the guards holds for somebody are left out. Employees without facts have zeros.
+    All sums, or those that are named. Days on which one of the guards holds for somebody are left out. Employees
+    without facts have zeros.
     """
-    names, asked = sorted(SUMS[source]), sorted(pairs)
-    totals = ", ".join(f"sum({name}) AS {name}" for name in names)
-    spreads = "".join(
-        f"""
-        , count(*) FILTER (WHERE {b} > 0) AS days_{i}, coalesce(sum({m}::float8 * {m}), 0) AS mm_{i},
-        coalesce(sum({m}::float8 * {b}), 0) AS mb_{i}, coalesce(sum({b}::float8 * {b}), 0) AS bb_{i}
-        """
-        for i, (m, b) in enumerate(asked)
-    )
+    wanted, asked = sorted(names or SUMS[source]), sorted(pairs)
     owner = "holder" if DAYS[source].by_login else "days"
-    per_day = f"""
-        SELECT {owner}.employee_id, days.day, {", ".join(f"sum(days.{name}) AS {name}" for name in names)}
-        {_of_days(source, one=len(employees) == 1, guards=bool(guards))} GROUP BY 1, 2
-    """
-    plain = f"""
-        SELECT {owner}.employee_id, {", ".join(f"sum(days.{name}) AS {name}" for name in names)}
-        {_of_days(source, one=len(employees) == 1, guards=bool(guards))} GROUP BY 1
-    """
-    query = f"SELECT employee_id, {totals} {spreads} FROM ({per_day}) AS each_day GROUP BY 1" if asked else plain
-    rows = await tx.all(
-        text(query), {"employees": list(employees), "first": first, "last": last}
-        | ({"guards": list(guards)} if guards else {}),
-    )  # fmt: skip
-    nothing = Known(dict.fromkeys(names, 0), {pair: Spread(0, 0.0, 0.0, 0.0) for pair in asked})
-    found = dict.fromkeys(employees, nothing)
+    found = _of_days(source, one=len(employees) == 1, guards=bool(guards))
+    query = f"SELECT {owner}.employee_id, {_summed('days.', wanted)} {found} GROUP BY 1"
+    if asked:
+        spreads = ", ".join(
+            f"""
+            count(*) FILTER (WHERE {b} > 0) AS days_{i}, sum({m}::float8 * {m}) AS mm_{i},
+            sum({m}::float8 * {b}) AS mb_{i}, sum({b}::float8 * {b}) AS bb_{i}
+            """
+            for i, (m, b) in enumerate(asked)
+        )
+        query = f"""
+        SELECT employee_id, {_summed("", wanted)}, {spreads}
+        FROM (SELECT {owner}.employee_id, {_summed("days.", wanted)} {found} GROUP BY 1, days.day) AS each_day
+        GROUP BY 1
+        """
+    values: dict[str, Any] = {"employees": list(employees), "first": first, "last": last}
+    rows = await tx.all(text(query), values | ({"guards": list(guards)} if guards else {}))
+    nothing = Known(dict.fromkeys(wanted, 0), {pair: Spread(0, 0.0, 0.0, 0.0) for pair in asked})
+    known = dict.fromkeys(employees, nothing)
     for row in rows:
-        found[row["employee_id"]] = Known(
-            {name: row[name] for name in names},
+        known[row["employee_id"]] = Known(
+            {name: row[name] for name in wanted},
             {pair: Spread(*(row[f"{k}_{i}"] for k in ("days", "mm", "mb", "bb"))) for i, pair in enumerate(asked)},
         )
-    return found
+    return known
+
+
+def _summed(of: str, names: Sequence[str]) -> str:
+    # Whole numbers stay whole: PostgreSQL would go on with numeric, which is slow.
+    return ", ".join(f"sum({of}{name})" + ("" if name == "score_sum" else "::bigint") + f" AS {name}" for name in names)
+
+
+async def guards_in_force(tx: Tx, first: date, last: date) -> frozenset[str]:
+    """Circumstances that hold for anybody on any of these days."""
+    rows: Any = await tx.tuples(
+        text("""
+        SELECT DISTINCT circumstance FROM performance.circumstances
+        WHERE first_day <= :last AND (last_day IS NULL OR last_day >= :first)
+        """),
+        {"first": first, "last": last},
+    )
+    return frozenset(name for (name,) in rows)
 
 
 async def days(
