@@ -225,7 +225,6 @@ def another(lab: Lab, name: str = "lab", **settings: Any) -> Database:
     return Database(name, lab.url, lab.db.metadata, Settings(database_url=lab.url, **settings))
 
 
-MakeLab = Callable[..., Any]
 _numbers = itertools.count(1)
 
 
