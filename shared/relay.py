@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 BATCH = 1000
 FAST_POLL = 0.005
-"""Seconds between looks while letters have been coming in."""
+"""Seconds between looks while letters of other processes have been coming in."""
 SLOW_POLL = 0.1
 """Seconds between looks when nothing came for a while; a commit in this process wakes the relay at once."""
 FLOOR_EVERY = 1.0
@@ -70,6 +70,7 @@ class Relay:
         failures = 0
         loop = asyncio.get_running_loop()
         while not self._stopping:
+            found_by_looking = not self._woken.is_set()
             self._woken.clear()
             try:
                 carried = await self._round()
@@ -81,7 +82,7 @@ class Relay:
                 await self._resign()
                 await self._pause(min(5.0, 0.1 * 2 ** min(failures, 6)))
                 continue
-            if carried:
+            if carried and found_by_looking:  # another process writes here, and cannot wake us
                 busy_until = loop.time() + CALM_AFTER
             if carried < BATCH:
                 fast, slow = self._polls
