@@ -99,7 +99,11 @@ def nothing() -> Starlette:
     from fastapi import FastAPI
 
     app = FastAPI()
-    app.add_api_route("/", dict)
+
+    @app.get("/")
+    async def root() -> dict[str, str]:
+        return {}
+
     return app
 
 
