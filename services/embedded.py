@@ -131,6 +131,7 @@ async def serve(runtime: Runtime, listener: socket.socket, started: Started | No
             log_config=None,
             access_log=False,
             lifespan="on",
+            proxy_headers=False,  # nothing here asks for the address of a client
             timeout_graceful_shutdown=20,
         )
     )

@@ -4,6 +4,7 @@ One transaction for one request or one batch of letters. Events emitted in it ar
 the same commit: a change without its event, or an event without its change, cannot be.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -106,11 +107,18 @@ class Database:
     @asynccontextmanager
     async def transaction(self, cause: Letter | None = None) -> AsyncIterator[Tx]:
         """Commit on leaving the block, roll back on any exception."""
-        async with self.engine.begin() as connection:
+        # What `engine.begin()` does, but for the task it makes for closing: that alone is a tenth of a small request.
+        connection = await self.engine.connect()
+        try:
             tx = Tx(connection, self.name, self.clock(), self.settings, cause)
             yield tx
             if tx.outgoing:
                 await mailbox.post(tx.connection, self.name, tx.outgoing)
+            await connection.commit()
+        except BaseException:
+            await asyncio.shield(connection.close())  # rolls back; if cancelled here, a connection would be lost
+            raise
+        await connection.close()
         if tx.outgoing:
             self.on_commit()
 

@@ -50,9 +50,9 @@ def operations_router() -> APIRouter:
     router.add_api_route("/health/ready", ready, response_model=Health)
     router.add_api_route("/metrics", scrape, response_class=Response, include_in_schema=False)
     router.add_api_route("/dead-letters", list_dead_letters, response_model=Page[DeadLetter])
-    replays = APIRouter(route_class=_ReplayRoute)
+    replays = APIRouter(tags=["operations"], route_class=_ReplayRoute)
     replays.add_api_route("/dead-letters/{id}/replay", replay, methods=["POST"], response_model=DeadLetter)
-    router.include_router(replays)
+    router.routes.extend(replays.routes)  # as in shared.run
     return router
 
 

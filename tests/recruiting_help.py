@@ -90,9 +90,15 @@ class Office:
         self, id: str, n: int, outcome: str, *, who: httpx.AsyncClient | None = None, status: int | None = None,
         **fields: Any,
     ) -> dict[str, Any]:  # fmt: skip
-        return await self.call(
+        told = await self.call(
             who or self.side(n), f"/applications/{id}/steps/{n}", {"outcome": outcome, **fields}, status
         )
+        if status is None:  # what the answer says is what is stored
+            stored = await self.get(f"/applications/{id}")
+            assert {field: stored[field] for field in told if field in stored} == {
+                field: value for field, value in told.items() if field in stored
+            }
+        return told
 
     async def lists(
         self, requisition: str, n: int, decisions: Mapping[str, str], *, who: httpx.AsyncClient | None = None,

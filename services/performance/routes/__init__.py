@@ -6,4 +6,4 @@ from services.performance.routes import appeals, appraisals, cycles, indicators,
 
 router = APIRouter()
 for _part in (indicators, cycles, appraisals, life, appeals, weightings):
-    router.include_router(_part.router)
+    router.routes.extend(_part.router.routes)  # as in shared.run

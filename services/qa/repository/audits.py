@@ -1,6 +1,6 @@
 """Which audits are there, and what was decided about each, when and by whom?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -24,6 +24,13 @@ _answers = TypeAdapter(dict[str, Answer])
 _marks = TypeAdapter(dict[str, Number])
 _by_id = select(audits).where(audits.c.id == bindparam("id"))
 _by_id_locked = _by_id.with_for_update()
+_newest_rules = select(audit_rules).order_by(audit_rules.c.version.desc()).limit(1)
+_newest_rules_locked = _newest_rules.with_for_update()
+_with_rules = (
+    select(audits, select(_newest_rules.subquery().c.rules).scalar_subquery().label("rules"))
+    .where(audits.c.id == bindparam("id"))
+    .with_for_update(of=audits)
+)
 
 _CREATE = text("""
     WITH made AS (
@@ -118,12 +125,22 @@ async def find(tx: Tx, id: UUID, *, to_change: bool = False) -> Audit:
     return shape(row)
 
 
+async def find_with_rules(tx: Tx, id: UUID) -> tuple[Audit, Rules]:
+    """The audit, locked, and the newest rules, in one way to the database and back. Raises `NotFound`."""
+    row = await tx.first(_with_rules, {"id": id})
+    if row is None:
+        raise absent(id)
+    found = dict(row)
+    rules = found.pop("rules")
+    return shape(found), Rules(**rules)
+
+
 def absent(id: UUID) -> NotFound:
     """Also for those from whom the audit is hidden."""
     return NotFound("There is no audit {id}.", id=id)
 
 
-def shape(row: RowMapping) -> Audit:
+def shape(row: Mapping[Any, Any]) -> Audit:
     return Audit(
         **{**row, "answers": _answers.validate_python(row["answers"]), "marks": _marks.validate_python(row["marks"])}
     )
@@ -186,8 +203,7 @@ async def add_moved(tx: Tx, audit: Audit, *, by: str, reason: str) -> None:
 
 async def rules(tx: Tx, *, to_change: bool = False) -> tuple[int, Rules]:
     """Version and rules, the newest, `to_change` locked."""
-    query = select(audit_rules).order_by(audit_rules.c.version.desc()).limit(1)
-    row = await tx.first(query.with_for_update() if to_change else query)
+    row = await tx.first(_newest_rules_locked if to_change else _newest_rules)
     assert row is not None  # a migration put it there
     return row["version"], Rules(**row["rules"])
 

@@ -268,8 +268,8 @@ async def answer_audit(
 @router.post("/audits/{id}/submit")
 async def submit_audit(id: UUID, tx: CurrentTx, auditor: Auditor, request: Request, response: Response) -> AuditRead:
     """Score the audit and let the verdict be known, now or at its release; a fail sets coaching and appraisal going."""
-    audit = await _own(tx, id, auditor, request)
-    _, rules = await audits.rules(tx)
+    audit, rules = await audits.find_with_rules(tx, id)
+    _check_own(audit, auditor, request)
     event = audit.submit(await scorecards.get(tx, audit.scorecard_id), tx.now, release=rules.release)
     await audits.save(tx, audit, "submitted", by=auditor.sub)
     if event:
@@ -419,10 +419,14 @@ async def _about_me(tx: Tx, id: UUID, principal: Principal, sight: Sight, reques
 
 async def _own(tx: Tx, id: UUID, auditor: Principal, request: Request) -> Audit:
     audit = await audits.find(tx, id, to_change=True)
+    _check_own(audit, auditor, request)
+    return audit
+
+
+def _check_own(audit: Audit, auditor: Principal, request: Request) -> None:
     if not auditor.has("admin"):
         audit.check_auditor(auditor.sub)
     check_match(request, audit.version)
-    return audit
 
 
 def tagged(audit: Audit, response: Response) -> AuditRead:

@@ -1,7 +1,7 @@
 """What happens at the steps of an application: taken in, walked, withdrawn?"""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
@@ -143,8 +143,15 @@ async def receive(tx: Tx, requisition_id: UUID, new: NewApplication, actor: Acto
     return Received(state.id, candidate_id, who.by, who.perhaps, tuple(sorted(differs)))
 
 
-async def complete(tx: Tx, id: UUID, n: int, body: Mapping[str, Any], actor: Actor) -> None:
+async def complete(tx: Tx, id: UUID, n: int, body: Mapping[str, Any], actor: Actor) -> Application:
     """Record an outcome of a step of an application. Where a list has rules of its own, this is a list of one."""
+    after = await _complete(tx, id, n, body, actor) or await pipeline.application(tx, id)
+    assert after is not None
+    return after
+
+
+async def _complete(tx: Tx, id: UUID, n: int, body: Mapping[str, Any], actor: Actor) -> Application | None:
+    """What became of the application, where that is known without reading it again."""
     if n in (10, 11):
         one = await pipeline.application(tx, id)
         if one is None:
@@ -152,11 +159,14 @@ async def complete(tx: Tx, id: UUID, n: int, body: Mapping[str, Any], actor: Act
         form = read_form(n, body, check_may(one.state, n, str(body.get("outcome", "")), actor, tx))
         decision = Decision(application_id=id, outcome=form.outcome, reason=form.reason)
         await decide(tx, one.state.requisition_id, n, [decision], actor, comment=form.comment)
-        return
+        return None
     requisition, application = await _hold(tx, id, with_requisition=n in _TOUCHES_PLACES)
     outcome = check_may(application.state, n, str(body.get("outcome", "")), actor, tx)
     form = read_form(n, body, outcome)
-    await _walk(tx, application, n, outcome, form, actor, requisition)
+    after = await _walk(tx, application, n, outcome, form, actor, requisition)
+    if n in EFFECTS or requisition or after.status != application.state.status:
+        return None
+    return replace(application, state=after, reason=form.reason or application.reason, version=application.version + 1)
 
 
 async def complete_as_system(
@@ -172,13 +182,14 @@ async def complete_as_system(
 
 async def _walk(
     tx: Tx, application: Application, n: int, outcome: Outcome, form: Any, actor: Actor, requisition: Requisition | None
-) -> None:
+) -> State:
     effect = EFFECTS.get(n)
     if effect:
         outcome = await effect(Case(tx, application, n, outcome, form, actor)) or outcome
     fields = form.model_dump(mode="json", exclude={"outcome", "reason"})
     after = await record(tx, application.state, n, outcome, actor, reason=form.reason, fields=fields)
     await _follow(tx, application, after, actor, requisition)
+    return after
 
 
 async def _follow(tx: Tx, before: Application, after: State, actor: Actor, requisition: Requisition | None) -> None:

@@ -126,12 +126,11 @@ async def record(
     """Record an outcome that is allowed, keep what was handed in with it, and tell the world."""
     rules = rules_of(tx.settings)
     after = apply(before, n, outcome)
-    await pipeline.move(
-        tx, after, moves(before, after, n, outcome, rules), open_steps(after, rules), actor, reason=reason
-    )
     kept = {field: value for field, value in (fields or {}).items() if value not in (None, [], {})}
-    if n and kept:
-        await pipeline.hand_in(tx, after, n, outcome.key, kept, actor.sub)
+    await pipeline.move(
+        tx, after, moves(before, after, n, outcome, rules), open_steps(after, rules), actor,
+        reason=reason, handed_in=pipeline.HandIn(n, outcome.key, kept) if n and kept else None,
+    )  # fmt: skip
     if outcome.tells:
         about = {"requisition_id": after.requisition_id, "step": n, "outcome": outcome.key, "reason": reason}
         if after.scope == "requisition":

@@ -3,13 +3,14 @@
 Locks are taken in one order everywhere: the requisition, then its applications by id, then employees.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import to_json
 from sqlalchemy import Select, bindparam, select, text, true
 from sqlalchemy.engine import RowMapping
 
@@ -88,6 +89,11 @@ _MOVE = """
         SELECT :id, step, record, :requisition, CAST(:application AS uuid), owner, :at, due_on
         FROM unnest(CAST(:opened AS smallint[]), CAST(:opened_records AS text[]), CAST(:owners AS text[]),
                     CAST(:dues AS date[])) AS given (step, record, owner, due_on)
+    ), handed_in AS (
+        INSERT INTO recruiting.hand_ins (requisition_id, application_id, step, at, actor, outcome, fields)
+        SELECT :requisition, CAST(:application AS uuid), CAST(:n AS smallint), :at, :actor, CAST(:outcome AS text),
+               CAST(:fields AS jsonb)
+        WHERE CAST(:fields AS jsonb) IS NOT NULL
     )
     INSERT INTO recruiting.step_history (at, record, requisition_id, application_id, step, move, outcome, reason,
                                          status, actor, side, cause)
@@ -175,10 +181,20 @@ async def places(tx: Tx, requisition_id: UUID) -> tuple[int, int]:
     return row["listed"], row["accepted"]
 
 
+@dataclass(frozen=True, slots=True)
+class HandIn:
+    """What was handed in with an outcome of a step."""
+
+    n: int
+    outcome: str
+    fields: Mapping[str, Any]
+
+
 async def move(
-    tx: Tx, after: State, moved: Sequence[Moved], now_open: Sequence[int], actor: Actor, *, reason: str | None = None
-) -> None:
-    """Store a state, what led to it and what is open now, in one statement."""
+    tx: Tx, after: State, moved: Sequence[Moved], now_open: Sequence[int], actor: Actor, *,
+    reason: str | None = None, handed_in: HandIn | None = None,
+) -> None:  # fmt: skip
+    """Store a state, what led to it, what was handed in with it and what is open now, in one statement."""
     today = local_day(tx.now, tx.settings.zone)
     opened = [m.n for m in moved if m.move == "entered" and m.n]
     await tx.run(
@@ -204,6 +220,9 @@ async def move(
             "moves": [m.move for m in moved],
             "outcomes": [m.outcome for m in moved],
             "sides": [actor.side_for(STEP[m.n] if m.n else None) or min(actor.sides) for m in moved],
+            "n": handed_in.n if handed_in else None,
+            "outcome": handed_in.outcome if handed_in else None,
+            "fields": to_json(handed_in.fields).decode() if handed_in else None,
         },
     )
 
@@ -231,22 +250,3 @@ async def outcome_before(tx: Tx, application_id: UUID, n: int, outcome: str) -> 
         .limit(1)
     )
     return found is True
-
-
-async def hand_in(tx: Tx, state: State, n: int, outcome: str, fields: dict[str, Any], actor: str) -> None:
-    """Keep what was handed in with a step."""
-    await tx.run(
-        text("""
-        INSERT INTO recruiting.hand_ins (requisition_id, application_id, step, at, actor, outcome, fields)
-        VALUES (:requisition, :application, :step, :at, :actor, :outcome, :fields)
-        """).bindparams(bindparam("fields", type_=applications.c.given.type)),
-        {
-            "requisition": state.requisition_id,
-            "application": state.id if state.scope == "application" else None,
-            "step": n,
-            "at": tx.now,
-            "actor": actor,
-            "outcome": outcome,
-            "fields": fields,
-        },
-    )

@@ -216,8 +216,7 @@ async def complete(
     """Record an outcome of one of the steps 5-20. From 13 on they act on the employment that follows an offer."""
     if STEP[n].scope != "application":
         raise NotFound("Step {n} is a step of a requisition: POST /recruiting/requisitions/{{id}}/steps/{n}.", n=n)
-    await process.complete(tx, id, n, body.model_dump(), actor)
-    state = await _state(await _found(id, tx), tx, response)
+    state = await _state(await process.complete(tx, id, n, body.model_dump(), actor), tx, response)
     if n == 7 and (rounds := await selection.rounds(tx, id)):
         state.clashes = [Clash(**clash) for clash in await selection.clashes(tx, rounds[-1]["id"])]
     return state
