@@ -32,7 +32,9 @@ async def calls_from_kafka(place: Place, scale: Scale) -> list[Line]:
 
 async def _of_one(place: Place, service: str, number: int, few: int) -> list[Line]:
     async def product() -> Commits:
-        return await worked(place, service, await place.database("product"), number)
+        url = await place.database("product")
+        await place.checkpoint()
+        return await worked(place, service, url, number)
 
     async def usual() -> Commits:
         return await handled_one_by_one(place, service, await place.database("usual"), few)
@@ -68,7 +70,8 @@ async def _of_one(place: Place, service: str, number: int, few: int) -> list[Lin
 
 async def calls_beside_millions(place: Place, scale: Scale) -> list[Line]:
     few, many = 100_000, 1_000_000 if scale.quick else 10_000_000
-    number = scale.of(24_000)
+    number = scale.of(32_000)
+    # Checkpoints come when PostgreSQL wants them: right after one, each page of the large indexes is written whole.
     for size in (few, many):
         await fill(place, await place.database(f"with_{size}"), size)
     lines = []
@@ -95,7 +98,6 @@ async def worked(place: Place, service: str, url: str, number: int) -> Commits:
     settings = await place.settings(url)
     await skip_backlog(settings, service)
     await put_into_kafka(settings, letters(number, next(_seeds)))
-    await place.checkpoint()
     async with place.connection(url) as connection:
         since: datetime = await connection.fetchval("SELECT now()")
         async with place.headset("work", service, url=url) as process:
