@@ -2,12 +2,14 @@
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
 from shared.events import Event
+from tools.asyncapi import DOCS
 from tools.schemas import SCHEMAS, breaks, published, schema_of
 
 EVENTS = sorted(published().items())
@@ -39,6 +41,16 @@ def test_an_event_follows_the_rules(name: str, event: type[Event]) -> None:
 
 def test_no_schema_is_left_of_an_event_that_is_gone() -> None:
     assert {file.stem for file in SCHEMAS.glob("*.json")} == {name for name, _ in EVENTS}
+
+
+def test_the_contracts_are_an_asyncapi_document() -> None:
+    allowed = json.loads((Path(__file__).parents[1] / "data" / "asyncapi" / "3.0.0.json").read_text(encoding="utf-8"))
+    described = json.loads((DOCS / "asyncapi.json").read_text(encoding="utf-8"))
+    reader = jsonschema.Draft7Validator(allowed)
+    assert [error.message for error in reader.iter_errors(described)] == []
+    del described["channels"]["qa.audits"]["messages"]["qa.audit.failed.v1"]["$ref"]
+    described["operations"]["qa.sends.qa.audits"]["action"] = "shouts"
+    assert list(reader.iter_errors(described)), "a document that is none is refused"
 
 
 def gone(schema: dict[str, Any]) -> None:
