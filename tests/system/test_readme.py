@@ -49,3 +49,12 @@ def test_from_headcount_to_an_employee(centre: Process) -> None:
     said = walked(centre, walks("README.md")[:1] + walks("docs/recruiting.md"))
     assert "refused, as it must be" in said
     assert '"employee_id"' in said.splitlines()[-2]
+
+
+def test_what_all_routes_do_alike(centre: Process) -> None:
+    said = walked(centre, walks("README.md")[:1] + walks("docs/api.md")).splitlines()
+    assert said[:2] == ["200 /health/ready", "401 /qa/audits"]
+    ids = [line for line in said if re.fullmatch(r"[0-9a-f-]{36}", line)]
+    assert ids[0] == ids[1], "the same key made one employee"
+    assert said.index("412") == said.index("200") + 1
+    assert said[-1].count('"call_id"') == 1, "the call sent twice is there once"
