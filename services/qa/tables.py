@@ -139,6 +139,19 @@ draws = Table(
     UniqueConstraint("plan_id", "seed", "from_day", "to_day", name="draws_once", postgresql_nulls_not_distinct=True),
 )
 
+calibrations = Table(
+    "calibrations",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("recording_id", Uuid, ForeignKey(recordings.c.id), nullable=False),
+    Column("scorecard_id", Uuid, ForeignKey(scorecards.c.id), nullable=False),
+    Column("auditors", ARRAY(Text), nullable=False),
+    Column("expert", Text),
+    Column("seed", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("created_by", Text, nullable=False),
+)
+
 audits = Table(
     "audits",
     metadata,
@@ -169,6 +182,7 @@ audits = Table(
     Column("focus", ARRAY(Text)),
     Column("follows", Uuid),
     Column("moved_from", Uuid),
+    Column("calibration_id", Uuid, ForeignKey(calibrations.c.id)),
     # An audit that was moved to the right employee stands beside the one that it came from.
     Index(
         "audits_once",
@@ -180,6 +194,7 @@ audits = Table(
         postgresql_where=text("moved_from IS NULL"),
     ),
     Index("audits_moved_once", "moved_from", unique=True, postgresql_where=text("moved_from IS NOT NULL")),
+    Index("audits_that_calibrate", "calibration_id", postgresql_where=text("calibration_id IS NOT NULL")),
     Index("audits_that_follow", "follows", postgresql_where=text("follows IS NOT NULL")),
     Index("audits_by_employee", "employee_id", "id"),
     Index("audits_by_auditor", "auditor_id", "id"),

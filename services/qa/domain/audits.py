@@ -4,6 +4,9 @@
     submitted, acknowledged --dispute (of a fail)--> disputed --decision--> upheld | revised | overturned
     anything but disputed --void--> voided
 
+A calibration audit is scored like any other but ends with its submission: it is never released, so the employee never
+sees it and no event tells of it.
+
 `revision` counts the verdicts: 1 with the submission, one more with each decision that changes it. `version` counts all
 changes and guards against two people overwriting each other. Nobody outside QA hears of an audit before its release.
 """
@@ -41,7 +44,7 @@ from shared.errors import Forbidden, IllegalState, Invalid
 Status = Literal[
     "draft", "unreleased", "submitted", "acknowledged", "disputed", "upheld", "revised", "overturned", "voided"
 ]
-Purpose = Literal["standard", "follow_up"]
+Purpose = Literal["standard", "follow_up", "calibration"]
 Decision = Literal["upheld", "revised", "overturned", "wrong_agent"]
 ReasonCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
 """A code, because reasons travel in events, and events carry no free text."""
@@ -80,7 +83,8 @@ class Audit:
     """One auditor's judgement of one interaction. Employee and scorecard version are those of its creation.
 
     `focus`: the criteria that are looked at, null for all. `follows`: the audit that this one follows up.
-    `moved_from`: the audit that was held against another employee. `marks`, `failed` and `accuracy`: see `Outcome`.
+    `moved_from`: the audit that was held against another employee. `calibration_id`: the session that it is part of.
+    `marks`, `failed` and `accuracy`: see `Outcome`.
     """
 
     id: UUID
@@ -110,11 +114,13 @@ class Audit:
     focus: Sequence[str] | None
     follows: UUID | None
     moved_from: UUID | None
+    calibration_id: UUID | None
 
     @property
     def disputable(self) -> bool:
         """Whether its state allows a dispute; the rules may still say no."""
-        return self.status in ("submitted", "acknowledged", "upheld", "revised") and self.result == "failed"
+        told = self.released_at is not None and self.result == "failed"
+        return told and self.status in ("submitted", "acknowledged", "upheld", "revised")
 
     def answer(self, card: Scorecard, answers: Answers) -> None:
         """Replace the answers of a draft; they need not be complete yet."""
@@ -124,12 +130,15 @@ class Audit:
         self.version += 1
 
     def submit(self, card: Scorecard, at: datetime, *, release: bool) -> AuditPassed | AuditFailed | None:
-        """Score the answers; the event, or None where it waits for release or nothing was applicable."""
+        """Score the answers; the event, or None where it waits for release, calibrates, or nothing was applicable."""
         self._must(self.status == "draft")
         check_complete(self._seen_of(card), self.answers)
         outcome = score(self._seen_of(card), self.answers)
         self._stands(outcome)
         self.submitted_at = at
+        if self.purpose == "calibration":
+            self.status = "submitted"
+            return None
         if release:
             self.status = "unreleased"
             return None
@@ -151,7 +160,8 @@ class Audit:
 
     @property
     def acknowledgeable(self) -> bool:
-        return self.acknowledged_at is None and self.status in ("submitted", "upheld", "revised", "overturned")
+        new = self.acknowledged_at is None and self.released_at is not None
+        return new and self.status in ("submitted", "upheld", "revised", "overturned")
 
     def dispute(self, rules: Rules, *, before: int, released_on: date, today: date) -> AuditDisputed:
         """The employee does not accept the fail; `before` disputes there were, days are those of the centre."""

@@ -224,8 +224,7 @@ def check_keys(card: Scorecard, keys: Collection[str], field: str) -> None:
 def check_complete(card: Scorecard, answers: Answers) -> None:
     """Raise `Invalid` naming the criteria that show and have no answer, or lack the comment they ask for."""
     steps = {step.key: step for step in scorer_of(card).steps}
-    shown = {key for key, step in steps.items() if _shows(steps, answers, step)}
-    keys = [criterion.key for criterion in card.criteria if criterion.key in shown]
+    keys = shown(card, answers)
     if missing := [key for key in keys if key not in answers]:
         raise Invalid(
             "Every criterion needs an answer; these have none: {keys}.",
@@ -238,6 +237,12 @@ def check_complete(card: Scorecard, answers: Answers) -> None:
             keys=", ".join(silent),
             errors=[{"field": f"answers.{key}.comment", "message": key} for key in silent],
         )
+
+
+def shown(card: Scorecard, answers: Answers) -> list[str]:
+    """The criteria that these answers let show, in the order of the scorecard."""
+    steps = {step.key: step for step in scorer_of(card).steps}
+    return [criterion.key for criterion in card.criteria if _shows(steps, answers, steps[criterion.key])]
 
 
 def _shows(steps: Mapping[str, _Step], answers: Answers, step: _Step) -> bool:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 from pydantic_core import to_json
-from sqlalchemy import ColumnElement, FromClause, and_, bindparam, func, or_, select, text, true, tuple_
+from sqlalchemy import ColumnElement, FromClause, and_, bindparam, false, func, or_, select, text, true, tuple_
 from sqlalchemy.engine import RowMapping
 
 from services.qa.domain.audits import Audit, Purpose, Rules, Status
@@ -35,10 +35,11 @@ _with_rules = (
 _CREATE = text("""
     WITH made AS (
         INSERT INTO qa.audits (id, recording_id, call_id, employee_id, scorecard_id, auditor_id, purpose, draw_id,
-                               status, version, revision, answers, critical_errors, created_at, focus, follows)
+                               status, version, revision, answers, critical_errors, created_at, focus, follows,
+                               calibration_id)
         SELECT id, recording_id, call_id, employee_id, CAST(:scorecard AS uuid), auditor_id, CAST(:purpose AS text),
                CAST(:draw AS uuid), 'draft', 1, 0, '{}', '{}', CAST(:at AS timestamptz),
-               CAST(:focus AS text[]), CAST(:follows AS uuid)
+               CAST(:focus AS text[]), CAST(:follows AS uuid), CAST(:calibration AS uuid)
         FROM unnest(CAST(:ids AS uuid[]), CAST(:recordings AS uuid[]), CAST(:calls AS text[]),
                     CAST(:employees AS uuid[]), CAST(:auditors AS text[]))
              AS given (id, recording_id, call_id, employee_id, auditor_id)
@@ -95,6 +96,7 @@ async def create(
     purpose: Purpose = "standard",
     focus: Sequence[str] | None = None,
     follows: UUID | None = None,
+    calibration_id: UUID | None = None,
 ) -> set[UUID]:
     """Ids of the audits made; none for a unit that this auditor has with this scorecard already."""
     made = await tx.run(
@@ -105,6 +107,7 @@ async def create(
             "purpose": purpose,
             "focus": None if focus is None else list(focus),
             "follows": follows,
+            "calibration": calibration_id,
             "at": tx.now,
             "actor": by,
             "ids": [new_id() for _ in units],
@@ -229,11 +232,12 @@ class Wanted:
     scorecard_id: UUID | None = None
     draw_id: UUID | None = None
     status: Status | None = None
+    calibration_id: UUID | None = None
 
 
 async def listed(tx: Tx, wanted: Wanted, sight: Sight, shape: Any, *, limit: int, cursor: str | None) -> Page[Any]:
     """Newest first. Whoever sees some employees only does not see drafts, and gets the newest of each, merged."""
-    query = select(audits).where(*_conditions(audits, wanted))
+    query = select(audits).where(*_conditions(audits, wanted), _not_blind(sight))
     if not sight.everything:
         seen = select(employees.c.employee_id).where(sight.covers()).subquery("seen")
         one = audits.alias("one")
@@ -250,6 +254,30 @@ async def listed(tx: Tx, wanted: Wanted, sight: Sight, shape: Any, *, limit: int
     return await page(tx, query, [audits.c.id], shape, limit=limit, cursor=cursor)
 
 
+def _not_blind(sight: Sight) -> ColumnElement[bool]:
+    """Of a calibration whoever takes part sees their own audit only, and others none, until all have handed in."""
+    return or_(
+        audits.c.calibration_id.is_(None),
+        audits.c.auditor_id == sight.sub,
+        ~handing_in(audits.c.calibration_id),
+    )
+
+
+def handing_in(calibration_id: Any) -> ColumnElement[bool]:
+    """Whether somebody in this calibration has not handed in yet."""
+    other = audits.alias("other")
+    # Not `exists`: PostgreSQL would put all the open audits that there are into one hash.
+    going_on = select(func.bool_or(other.c.status == "draft")).where(other.c.calibration_id == calibration_id)
+    return func.coalesce(going_on.scalar_subquery(), false())
+
+
+async def blind(tx: Tx, audit: Audit, sight: Sight) -> bool:
+    """Whether the audit is hidden from this one because its calibration is still going on."""
+    if audit.calibration_id is None or audit.auditor_id == sight.sub:
+        return False
+    return bool(await tx.scalar(select(handing_in(audit.calibration_id))))
+
+
 def _told_of(audit: FromClause, sight: Sight) -> ColumnElement[bool]:
     """Released, or waiting for a release by the one who looks."""
     waiting = and_(audit.c.status == "unreleased", audit.c.employee_id.is_distinct_from(sight.me))
@@ -264,6 +292,7 @@ def _conditions(audit: FromClause, wanted: Wanted) -> list[ColumnElement[bool]]:
         "scorecard_id": wanted.scorecard_id,
         "draw_id": wanted.draw_id,
         "status": wanted.status,
+        "calibration_id": wanted.calibration_id,
     }
     return [audit.c[name] == value for name, value in asked.items() if value is not None]
 

@@ -12,8 +12,12 @@ from shared.db import Tx
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """Whose rows somebody sees: everybody's, or their own, for team leads with those of the team."""
+    """Whose rows somebody sees: everybody's, or their own, for team leads with those of the team.
 
+    `sub`: the identity that looks, employee or not; auditors are blind to each other while they calibrate.
+    """
+
+    sub: str
     everything: bool
     me: UUID | None
     leads: bool

@@ -258,7 +258,11 @@ def _frame(plan: Plan, employees: Collection[UUID], from_day: date | None, to_da
             agent_holders.c.employee_id == any_(bindparam("people", list(employees), ARRAY(Uuid))),
             *period,
             *holds(plan.filter),
-            ~exists().where(audits.c.recording_id == recordings.c.id, audits.c.scorecard_id == plan.scorecard_id),
+            ~exists().where(
+                audits.c.recording_id == recordings.c.id,
+                audits.c.scorecard_id == plan.scorecard_id,
+                audits.c.purpose != "calibration",
+            ),
         )
         .cte("frame")
     )

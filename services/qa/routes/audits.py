@@ -8,9 +8,10 @@ from uuid import UUID
 
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy.engine import RowMapping
 
 from services.qa.domain.audits import Audit, Decision, Purpose, ReasonCode, Rules, Status, may_audit, person
-from services.qa.domain.scorecards import Key
+from services.qa.domain.scorecards import Key, Scorecard
 from services.qa.domain.scoring import Answer, Result, check_keys
 from services.qa.repository import audits, people, recordings, scorecards
 from services.qa.repository.audits import Objection, Unit, Wanted
@@ -97,7 +98,8 @@ class AuditRead(BaseModel):
     """An audit. Scores are null while it is a draft, where nothing was applicable, once it is overturned or voided.
 
     `accuracy`: by error class, how many criteria were judged and how many of them failed. `focus`: the criteria that
-    are looked at, null for all. `follows`: the audit that it follows up; `moved_from`: what it was of another employee.
+    are looked at, null for all. `follows`: the audit that it follows up; `moved_from`: what it was of another employee;
+    `calibration_id`: the session that it is part of.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -127,6 +129,7 @@ class AuditRead(BaseModel):
     focus: list[str] | None
     follows: UUID | None
     moved_from: UUID | None
+    calibration_id: UUID | None
 
 
 class DisputeRead(BaseModel):
@@ -185,26 +188,29 @@ class Revision(BaseModel):
 @router.post("/audits", status_code=201)
 async def make_audit(new: NewAudit, tx: CurrentTx, auditor: Auditor, response: Response) -> AuditRead:
     """Begin an audit of one's own choice. It is about whoever held the agent's login on the day of the call."""
-    recording = await recordings.find(tx, new.recording_id)
-    if recording is None:
-        raise NotFound("There is no recording {id}.", id=new.recording_id)
-    employee: UUID | None = recording["employee_id"]
-    if employee is None:
-        raise IllegalState(
-            "The agent of this recording is not known yet; it can be audited once somebody has that login."
-        )
-    await check_may_audit(tx, auditor, employee)
-    if new.scorecard_id is not None and new.scorecard is None:
-        card = await scorecards.get(tx, new.scorecard_id)
-    elif new.scorecard is not None and new.scorecard_id is None:
-        card = await scorecards.newest(tx, new.scorecard)
-    else:
-        raise Invalid("Name the scorecard either by scorecard_id or, for its newest version, by scorecard.")
-    unit = Unit(recording["id"], recording["call_id"], employee, auditor.sub)
+    recording, card = await asked_for(tx, new)
+    await check_may_audit(tx, auditor, recording["employee_id"])
+    unit = Unit(recording["id"], recording["call_id"], recording["employee_id"], auditor.sub)
     made = await audits.create(tx, card.id, [unit], by=auditor.sub)
     if not made:
         raise IllegalState("You audit this recording with the scorecard {scorecard} already.", scorecard=card.label)
     return tagged(await audits.find(tx, made.pop()), response)
+
+
+async def asked_for(tx: Tx, new: NewAudit) -> tuple[RowMapping, Scorecard]:
+    """The recording, whose agent is known, and the scorecard to audit it by."""
+    recording = await recordings.find(tx, new.recording_id)
+    if recording is None:
+        raise NotFound("There is no recording {id}.", id=new.recording_id)
+    if recording["employee_id"] is None:
+        raise IllegalState(
+            "The agent of this recording is not known yet; it can be audited once somebody has that login."
+        )
+    if new.scorecard_id is not None and new.scorecard is None:
+        return recording, await scorecards.get(tx, new.scorecard_id)
+    if new.scorecard is not None and new.scorecard_id is None:
+        return recording, await scorecards.newest(tx, new.scorecard)
+    raise Invalid("Name the scorecard either by scorecard_id or, for its newest version, by scorecard.")
 
 
 async def check_may_audit(tx: Tx, auditor: Principal, employee: UUID) -> None:
@@ -224,11 +230,15 @@ async def list_audits(
     scorecard_id: UUID | None = None,
     draw_id: UUID | None = None,
     status: Status | None = None,
+    calibration_id: UUID | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[AuditRead]:
-    """Newest first. An agent sees those about themselves, a team lead also those of the team, neither sees drafts."""
-    wanted = Wanted(employee_id, auditor_id, recording_id, scorecard_id, draw_id, status)
+    """Newest first. An agent sees those about themselves, a team lead also those of the team, neither sees drafts.
+
+    Of a calibration everybody sees their own audit only until all have handed in; agents and team leads see none.
+    """
+    wanted = Wanted(employee_id, auditor_id, recording_id, scorecard_id, draw_id, status, calibration_id)
     return await audits.listed(tx, wanted, sight, lambda row: AuditRead(**row), limit=limit, cursor=cursor)
 
 
@@ -401,10 +411,13 @@ async def _check_other(tx: Tx, audit: Audit, other: UUID, judge: Principal) -> N
 
 
 async def _seen(tx: Tx, id: UUID, sight: Sight, *, to_change: bool = False) -> Audit:
-    """Whoever sees some employees only sees what was released, or waits for a release by them."""
+    """Whoever sees some employees only sees what was released, or waits for a release by them; nobody is shown the
+    audits of others in a calibration that is going on."""
     audit = await audits.find(tx, id, to_change=to_change)
     told = audit.released_at is not None or (audit.status == "unreleased" and audit.employee_id != sight.me)
     if not sight.everything and not (told and await sees(tx, sight, audit.employee_id)):
+        raise audits.absent(id)
+    if await audits.blind(tx, audit, sight):
         raise audits.absent(id)
     return audit
 
@@ -424,7 +437,7 @@ async def _own(tx: Tx, id: UUID, auditor: Principal, request: Request) -> Audit:
 
 
 def _check_own(audit: Audit, auditor: Principal, request: Request) -> None:
-    if not auditor.has("admin"):
+    if not auditor.has("admin") or audit.purpose == "calibration":
         audit.check_auditor(auditor.sub)
     check_match(request, audit.version)
 

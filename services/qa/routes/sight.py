@@ -12,16 +12,19 @@ from shared.identity import Anyone, Principal
 async def sight_of(principal: Anyone) -> Sight:
     """Everything, or what is about oneself and those one leads; 403 for a role that has nothing to see here."""
     if principal.has("auditor", "manager", "trainer", "service", "admin"):
-        return Sight(everything=True, me=principal.employee_id, leads=False)
+        return Sight(principal.sub, everything=True, me=principal.employee_id, leads=False)
     if not principal.has("agent", "team_lead"):
         raise Forbidden("Recordings and audits are not for this role.")
-    return Sight(everything=False, me=principal.employee_id, leads=principal.has("team_lead"))
+    return Sight(principal.sub, everything=False, me=principal.employee_id, leads=principal.has("team_lead"))
 
 
 def judges(principal: Principal) -> Sight:
     """Whose disputes one may decide."""
     return Sight(
-        everything=principal.has("manager", "admin"), me=principal.employee_id, leads=principal.has("team_lead")
+        principal.sub,
+        everything=principal.has("manager", "admin"),
+        me=principal.employee_id,
+        leads=principal.has("team_lead"),
     )
 
 
