@@ -119,15 +119,15 @@ class Audit:
     def answer(self, card: Scorecard, answers: Answers) -> None:
         """Replace the answers of a draft; they need not be complete yet."""
         self._must(self.status == "draft")
-        check_known(self._seen_of(card), answers, "answers")
+        check_known(self.seen_of(card), answers, "answers")
         self.answers = answers
         self.version += 1
 
     def submit(self, card: Scorecard, at: datetime, *, release: bool) -> AuditPassed | AuditFailed | None:
         """Score the answers; the event, or None where it waits for release or nothing was applicable."""
         self._must(self.status == "draft")
-        check_complete(self._seen_of(card), self.answers)
-        outcome = score(self._seen_of(card), self.answers)
+        check_complete(self.seen_of(card), self.answers)
+        outcome = score(self.seen_of(card), self.answers)
         self._stands(outcome)
         self.submitted_at = at
         if release:
@@ -139,7 +139,7 @@ class Audit:
         """Let the employee and everybody else know; the event, or None where nothing was applicable."""
         self._must(self.status == "unreleased")
         self.version += 1
-        return self._released(card, score(self._seen_of(card), self.answers), at)
+        return self._released(card, score(self.seen_of(card), self.answers), at)
 
     def acknowledge(self, at: datetime) -> None:
         """The employee has seen it."""
@@ -179,7 +179,7 @@ class Audit:
         self._must(self.status == "disputed")
         if (outcome == "revised") != bool(changed):
             raise Invalid("Give the answers that change with the outcome revised, and with no other.")
-        check_known(self._seen_of(card), changed, "answers")
+        check_known(self.seen_of(card), changed, "answers")
         self.status = "overturned" if outcome == "wrong_agent" else outcome
         if outcome == "upheld":
             self.version += 1
@@ -188,8 +188,8 @@ class Audit:
             self._stands(NOTHING)
             return self._taken_back(reason)
         self.answers = {**self.answers, **changed}
-        check_complete(self._seen_of(card), self.answers)
-        verdict = score(self._seen_of(card), self.answers)
+        check_complete(self.seen_of(card), self.answers)
+        verdict = score(self.seen_of(card), self.answers)
         self._stands(verdict)
         if self.result != "failed":
             return self._taken_back(reason, verdict)
@@ -208,7 +208,7 @@ class Audit:
             self, id=id, employee_id=employee_id, moved_from=self.id, version=0, revision=0, draw_id=None,
             acknowledged_at=None, created_at=at,
         )  # fmt: skip
-        outcome = score(new._seen_of(card), new.answers)
+        outcome = score(new.seen_of(card), new.answers)
         new._stands(outcome)
         return new, new._released(card, outcome, at)
 
@@ -233,7 +233,8 @@ class Audit:
                 "employee it is about."
             )
 
-    def _seen_of(self, card: Scorecard) -> Scorecard:
+    def seen_of(self, card: Scorecard) -> Scorecard:
+        """The scorecard with the criteria that are looked at."""
         return card if self.focus is None else narrowed(card, self.focus)
 
     def _released(self, card: Scorecard, outcome: Outcome, at: datetime) -> AuditPassed | AuditFailed | None:

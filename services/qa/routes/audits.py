@@ -235,7 +235,7 @@ async def list_audits(
 @router.get("/audits/{id}")
 async def read_audit(id: UUID, tx: CurrentTx, sight: Seen, response: Response) -> WholeAudit:
     """An audit with its answers and disputes."""
-    audit = await _seen(tx, id, sight)
+    audit = await seen_audit(tx, id, sight)
     tag(response, audit.version)
     return WholeAudit(**asdict(audit), disputes=[DisputeRead(**row) for row in await audits.disputes_of(tx, id)])
 
@@ -243,14 +243,14 @@ async def read_audit(id: UUID, tx: CurrentTx, sight: Seen, response: Response) -
 @router.get("/audits/{id}/revisions")
 async def list_revisions(id: UUID, tx: CurrentTx, sight: Seen) -> list[Revision]:
     """Every verdict there was, the first first."""
-    await _seen(tx, id, sight)
+    await seen_audit(tx, id, sight)
     return [Revision(**row) for row in await audits.history(tx, id, verdicts=True)]
 
 
 @router.get("/audits/{id}/history")
 async def list_history(id: UUID, tx: CurrentTx, sight: Seen) -> list[Step]:
     """Who decided what, the first first."""
-    await _seen(tx, id, sight)
+    await seen_audit(tx, id, sight)
     return [Step(**row) for row in await audits.history(tx, id, verdicts=False)]
 
 
@@ -280,7 +280,7 @@ async def submit_audit(id: UUID, tx: CurrentTx, auditor: Auditor, request: Reque
 @router.post("/audits/{id}/release")
 async def release_audit(id: UUID, tx: CurrentTx, judge: Judge, request: Request, response: Response) -> AuditRead:
     """Let a verdict that waits for it go out: by the employee's team lead or a manager, not by who made the audit."""
-    audit = await _seen(tx, id, judges(judge), to_change=True)
+    audit = await seen_audit(tx, id, judges(judge), to_change=True)
     audit.check_judge(judge.sub)
     check_match(request, audit.version)
     event = audit.release(await scorecards.get(tx, audit.scorecard_id), tx.now)
@@ -347,7 +347,7 @@ async def decide_dispute(
     `wrong_agent` overturns the audit and makes the same verdict anew for the employee whose call it was
     (`moved_from` of that one names this one).
     """
-    audit = await _seen(tx, id, judges(judge), to_change=True)
+    audit = await seen_audit(tx, id, judges(judge), to_change=True)
     audit.check_judge(judge.sub)
     check_match(request, audit.version)
     card = await scorecards.get(tx, audit.scorecard_id)
@@ -400,7 +400,7 @@ async def _check_other(tx: Tx, audit: Audit, other: UUID, judge: Principal) -> N
         raise Forbidden("Nobody moves an audit to themselves, or to somebody whom its auditor may not audit.")
 
 
-async def _seen(tx: Tx, id: UUID, sight: Sight, *, to_change: bool = False) -> Audit:
+async def seen_audit(tx: Tx, id: UUID, sight: Sight, *, to_change: bool = False) -> Audit:
     """Whoever sees some employees only sees what was released, or waits for a release by them."""
     audit = await audits.find(tx, id, to_change=to_change)
     told = audit.released_at is not None or (audit.status == "unreleased" and audit.employee_id != sight.me)
@@ -410,7 +410,7 @@ async def _seen(tx: Tx, id: UUID, sight: Sight, *, to_change: bool = False) -> A
 
 
 async def _about_me(tx: Tx, id: UUID, principal: Principal, sight: Sight, request: Request) -> Audit:
-    audit = await _seen(tx, id, sight, to_change=True)
+    audit = await seen_audit(tx, id, sight, to_change=True)
     if audit.employee_id != principal.employee_id:
         raise Forbidden("Only the employee whom it is about can acknowledge or dispute an audit.")
     check_match(request, audit.version)
