@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from services.qa.domain.audits import Audit, Decision, Purpose, ReasonCode, Rules, Status, may_audit, person
+from services.qa.domain.audits import Audit, Decision, Purpose, ReasonCode, Rules, Ruling, Status, may_audit, person
 from services.qa.domain.scorecards import Key
 from services.qa.domain.scoring import Answer, Result, check_keys
 from services.qa.repository import audits, people, recordings, scorecards
@@ -63,13 +63,17 @@ class NewDispute(BaseModel):
 
 
 class NewDecision(BaseModel):
-    """With the outcome `revised` go the answers that change, with `wrong_agent` the employee whose call it was."""
+    """With the outcome `revised` go the answers that change, with `wrong_agent` the employee whose call it was.
+
+    `criteria`: an outcome with its reason for each disputed criterion; then `outcome` may be left out, for it follows.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    outcome: Decision
+    outcome: Decision | None = None
     reason: ReasonCode
     comment: Comment | None = None
+    criteria: Annotated[list[Ruling], Field(max_length=200)] = []
     answers: GivenAnswers = {}
     employee_id: UUID | None = None
 
@@ -129,7 +133,18 @@ class AuditRead(BaseModel):
     moved_from: UUID | None
 
 
+class CriterionOutcome(BaseModel):
+    """What was decided about one criterion, and why."""
+
+    criterion: str
+    outcome: Literal["upheld", "revised", "overturned"]
+    reason: str
+    comment: str | None
+
+
 class DisputeRead(BaseModel):
+    """An objection, and from its decision on what became of it, as a whole and (`outcomes`) for each criterion."""
+
     id: UUID
     opened_at: datetime
     opened_by: str
@@ -141,6 +156,7 @@ class DisputeRead(BaseModel):
     outcome: Decision | None
     decision_reason: str | None
     decision_comment: str | None
+    outcomes: list[CriterionOutcome] | None
 
 
 class WholeAudit(AuditRead):
@@ -331,7 +347,7 @@ async def dispute_audit(
         released_on=local_day(audit.released_at or tx.now, zone),
         today=local_day(tx.now, zone),
     )
-    check_keys(await scorecards.get(tx, audit.scorecard_id), new.criteria, "criteria")
+    check_keys(audit.seen_of(await scorecards.get(tx, audit.scorecard_id)), new.criteria, "criteria")
     await audits.open_dispute(tx, id, Objection(new.reason, new.comment, new.criteria), principal.sub)
     await audits.save(tx, audit, "disputed", by=principal.sub, reason=new.reason)
     tx.emit(event)
@@ -351,14 +367,16 @@ async def decide_dispute(
     audit.check_judge(judge.sub)
     check_match(request, audit.version)
     card = await scorecards.get(tx, audit.scorecard_id)
-    if (new.outcome == "wrong_agent") != (new.employee_id is not None):
+    disputed = await audits.disputed(tx, id)
+    outcome, ruled = audit.rule(disputed, new.criteria, new.outcome, new.reason, new.answers)
+    if (outcome == "wrong_agent") != (new.employee_id is not None):
         raise Invalid("Name the employee whose call it was with the outcome wrong_agent, and with no other.")
     if new.employee_id is not None:
         await _check_other(tx, audit, new.employee_id, judge)
         moved, about_other = audit.moved(card, new_id(), new.employee_id, tx.now)
-    event = audit.decide(card, new.outcome, new.reason, new.answers)
-    await audits.close_dispute(tx, id, new.outcome, new.reason, new.comment, judge.sub)
-    await audits.save(tx, audit, new.outcome, by=judge.sub, reason=new.reason, answers=True)
+    event = audit.decide(card, outcome, new.reason, new.answers)
+    await audits.close_dispute(tx, id, audits.Verdict(outcome, new.reason, new.comment, ruled), judge.sub)
+    await audits.save(tx, audit, outcome, by=judge.sub, reason=new.reason, answers=True)
     tx.emit(event)
     if new.employee_id is not None:
         await audits.add_moved(tx, moved, by=judge.sub, reason=new.reason)
