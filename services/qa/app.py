@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from services.qa.policies import POLICIES
+from services.qa.policies import JOBS, POLICIES
 from services.qa.routes import router
 from services.qa.tables import metadata
 from shared.service import Service
@@ -13,4 +13,5 @@ service = Service(
     metadata=metadata,
     policies=POLICIES,
     migrations=Path(__file__).parent / "migrations",
+    jobs=JOBS,
 )

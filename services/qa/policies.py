@@ -1,14 +1,16 @@
-"""When something happens elsewhere, what does qa do?"""
+"""When something happens elsewhere, or time passes, what does qa do?"""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
-from services.qa.repository import follow_ups, ratings, recordings
-from shared.contracts.crm import SatisfactionRated
+from services.qa.repository import checks, drawing, follow_ups, ratings, recordings
+from shared.contracts.crm import CaseResolved, SatisfactionRated
 from shared.contracts.telephony import CallEnded
 from shared.contracts.training import CoachingCompleted
 from shared.db import Tx
 from shared.delivery import Delivered, Policies, bulk
 from shared.people import PEOPLE_POLICIES
+from shared.service import Job
 
 
 @bulk
@@ -24,6 +26,12 @@ async def keep_ratings(delivered: Sequence[Delivered[SatisfactionRated]], tx: Tx
 
 
 @bulk
+async def keep_cases(delivered: Sequence[Delivered[CaseResolved]], tx: Tx) -> None:
+    """Know how long the cases that calls led to took, for checks of promised times."""
+    await checks.keep_cases(tx, delivered)
+
+
+@bulk
 async def follow_coaching_up(delivered: Sequence[Delivered[CoachingCompleted]], tx: Tx) -> None:
     """Ask for an audit of the same criteria on a later call, to see whether the coaching worked."""
     await follow_ups.ask(tx, delivered)
@@ -33,5 +41,11 @@ POLICIES: Policies = {
     **PEOPLE_POLICIES,
     CallEnded: [keep_recordings],
     SatisfactionRated: [keep_ratings],
+    CaseResolved: [keep_cases],
     CoachingCompleted: [follow_coaching_up],
 }
+
+JOBS = (
+    Job("draws", timedelta(minutes=15), drawing.draw_what_is_due),
+    Job("transcripts", timedelta(hours=1), checks.drop_old_transcripts),
+)

@@ -61,6 +61,40 @@ recordings = Table(
     Index("recordings_once", "call_id", "agent_id", unique=True),
     Index("recordings_by_day", "day", "started_at", "id", postgresql_where=_answered),
     Index("recordings_by_agent", "agent_id", "day", "started_at", "id", postgresql_where=_answered),
+    Index("recordings_by_customer", "customer_ref", "started_at", postgresql_where=text("customer_ref IS NOT NULL")),
+)
+
+cases = Table(
+    "cases",
+    metadata,
+    Column("case_id", Text(collation="C"), primary_key=True),
+    Column("call_id", Text(collation="C")),
+    Column("category", Text),
+    Column("opened_at", Moment, nullable=False),
+    Column("closed_at", Moment, nullable=False),
+    Column("told_at", Moment, nullable=False),
+    Column("told_by", Text(collation="C"), nullable=False),
+    Index("cases_by_call", "call_id", postgresql_where=text("call_id IS NOT NULL")),
+)
+
+transcripts = Table(
+    "transcripts",
+    metadata,
+    Column("recording_id", Uuid, ForeignKey(recordings.c.id), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("turns", JSONB, nullable=False),
+    Column("handed_in_at", Moment, nullable=False),
+    Column("handed_in_by", Text, nullable=False),
+    Index("transcripts_by_age", "handed_in_at"),
+)
+
+check_rules = Table(
+    "check_rules",
+    metadata,
+    Column("version", Integer, primary_key=True),
+    Column("rules", JSONB, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("changed_by", Text, nullable=False),
 )
 
 ratings = Table(
@@ -119,6 +153,10 @@ sampling_plans = Table(
     Column("percent", Points),
     Column("method", Text, nullable=False),
     Column("emphasis", JSONB, nullable=False),
+    Column("period", Text),
+    Column("ended_at", Moment),
+    Column("ended_by", Text),
+    Index("sampling_plans_by_schedule", "id", postgresql_where=text("period IS NOT NULL AND ended_at IS NULL")),
 )
 
 draws = Table(
@@ -150,6 +188,19 @@ calibrations = Table(
     Column("seed", Integer, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("created_by", Text, nullable=False),
+)
+
+scheduled_draws = Table(
+    "scheduled_draws",
+    metadata,
+    Column("plan_id", Uuid, ForeignKey(sampling_plans.c.id), primary_key=True),
+    Column("from_day", Date, primary_key=True),
+    Column("to_day", Date, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("done_at", Moment, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("draw_id", Uuid, ForeignKey(draws.c.id)),
 )
 
 audits = Table(
@@ -239,6 +290,7 @@ disputes = Table(
     Column("outcome", Text),
     Column("decision_reason", Text),
     Column("decision_comment", Text),
+    Column("outcomes", JSONB),
     Index("disputes_by_audit", "audit_id", "id"),
     Index("disputes_one_open", "audit_id", unique=True, postgresql_where=text("decided_at IS NULL")),
 )

@@ -328,3 +328,62 @@ async def test_who_may_decide_what(world: World, recording: str, me: UUID) -> No
     assert problem["detail"] == (
         "The audit is upheld, its result failed; what can be done with it now: disputes, if the rules allow another."
     )
+
+
+async def test_each_disputed_criterion_gets_its_outcome(world: World, recording: str, me: UUID) -> None:
+    """The whole follows from them, or is checked against them."""
+    id = (await audited(world, recording, resolution="no", greeting="no"))["id"]
+    await dispute(world, id, me, criteria=["greeting", "resolution"])
+    path, lead = f"/qa/audits/{id}/disputes/decision", world.as_("team_lead", sub=LEAD)
+
+    def ruling(criterion: str, outcome: str, **more: Any) -> dict[str, Any]:
+        return {"criterion": criterion, "outcome": outcome, "reason": f"{criterion}_{outcome}", **more}
+
+    kept, changed = ruling("greeting", "upheld"), ruling("resolution", "revised", comment="at 1:12")
+    new = {"answers": {"resolution": {"value": "yes"}}}
+    for wrong in (
+        {},
+        {"criteria": [kept], **new},
+        {"criteria": [kept, changed]},
+        {"criteria": [kept, kept, changed], **new},
+        {"criteria": [kept, changed, ruling("respect", "upheld")], **new},
+        {"criteria": [kept, changed], "answers": {**new["answers"], "closing": {"value": "yes"}}},
+        {"criteria": [kept, ruling("resolution", "upheld")], **new},
+        {"criteria": [kept, ruling("resolution", "overturned")]},
+        {"criteria": [kept, changed], "outcome": "upheld", **new},
+        {"criteria": [kept, changed], "outcome": "overturned", **new},
+        {"criteria": [kept, ruling("resolution", "upheld")], "outcome": "revised"},
+    ):
+        refused(await lead.post(path, json={"reason": "heard_again", **wrong}), 422)
+    done = good(await lead.post(path, json={"reason": "heard_again", "criteria": [kept, changed], **new}))
+    assert (done["status"], done["score"], done["revision"]) == ("revised", 90, 2)
+    [settled] = good(await world.as_("agent", sub=me).get(f"/qa/audits/{id}"))["disputes"]
+    assert (settled["outcome"], settled["decision_reason"]) == ("revised", "heard_again")
+    assert settled["outcomes"] == [
+        {"criterion": "greeting", "outcome": "upheld", "reason": "greeting_upheld", "comment": None},
+        {"criterion": "resolution", "outcome": "revised", "reason": "resolution_revised", "comment": "at 1:12"},
+    ]
+    assert "1:12" not in str(await events(world))
+
+
+@pytest.mark.parametrize(
+    ("criteria", "decision", "outcomes"),
+    [
+        ([], {"outcome": "upheld"}, {"greeting": "upheld", "resolution": "upheld"}),  # all that failed
+        (["greeting"], {"outcome": "overturned"}, {"greeting": "overturned"}),
+        (
+            ["greeting"],
+            {"outcome": "revised", "answers": {"resolution": {"value": "not_applicable"}}},
+            {"greeting": "upheld", "resolution": "revised"},
+        ),
+    ],
+)
+async def test_an_outcome_of_the_whole_is_one_of_each_criterion(
+    world: World, recording: str, me: UUID, criteria: list[str], decision: Any, outcomes: dict[str, str]
+) -> None:
+    id = (await audited(world, recording, resolution="no", greeting="no"))["id"]
+    await dispute(world, id, me, criteria=criteria)
+    await decide(world, id, reason="why", **decision)
+    [settled] = good(await world.as_("agent", sub=me).get(f"/qa/audits/{id}"))["disputes"]
+    assert {one["criterion"]: one["outcome"] for one in settled["outcomes"]} == outcomes
+    assert {one["reason"] for one in settled["outcomes"]} == {"why"}

@@ -1,5 +1,6 @@
 """Is a draw reproducible, and the work shared as the rules allow?"""
 
+import asyncio
 import hashlib
 from collections import Counter
 from datetime import timedelta
@@ -9,6 +10,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from shared.contracts.crm import SatisfactionRated
+from shared.contracts.recruiting import EmployeeLeft
+from shared.run import run_job
 from tests.services.qa_help import MORNING, answers, audited, call, good, hire, listed, refused, tell
 from tests.world import World
 
@@ -269,3 +272,90 @@ async def test_what_would_be_more_than_certain_is_certain(world: World, people: 
     drawn = await draw(world, risky)
     assert len(drawn["sample"]) == 15
     assert sorted(drawn["inclusion"]) == pytest.approx([10 / 55] * 10 + [1] * 5)
+
+
+async def periods(world: World, plan: Any) -> list[tuple[Any, ...]]:
+    found = await listed(world.as_("manager"), f"/qa/sampling-plans/{plan['id']}/periods")
+    return [(one["from"], one["to"], one["size"], one["outcome"]) for one in reversed(found)]
+
+
+async def test_a_plan_with_a_period_draws_once_at_its_beginning(world: World, people: dict[str, UUID]) -> None:
+    """Made on Monday the second of March: the first week is done at two o'clock on the ninth, in Shanghai."""
+    weekly = await plan(world, period="week")
+    by_hand = await plan(world)
+    world.now = MORNING.replace(day=8, hour=17, minute=59)  # 01:59 in Shanghai
+    await world.turn("qa", "draws")
+    assert await periods(world, weekly) == []
+    world.now += timedelta(minutes=1)
+    jobs = world.runtime.databases["qa"]
+    [job] = [job for service in world.runtime.services for job in service.jobs if job.name == "draws"]
+    assert sum(await asyncio.gather(*(run_job(jobs, job) for _ in range(4)))) >= 1
+    await world.turn("qa", "draws")
+    assert await periods(world, weekly) == [("2026-03-02", "2026-03-08", 10, "drawn")]
+    [drawn] = await listed(world.as_("manager"), f"/qa/sampling-plans/{weekly['id']}/draws")
+    assert (drawn["drawn_by"], drawn["seed"], drawn["frame_size"]) == ("schedule", f"{weekly['id']}/2026-03-02", 60)
+    ranked = sorted(
+        [row["id"] for row in await world.rows("qa", "SELECT r.id FROM qa.recordings r JOIN qa.agent_holders USING "
+                                               "(agent_id) WHERE answered_at IS NOT NULL")],
+        key=lambda id: hashlib.sha256(f"{drawn['seed']}/{id}".encode()).digest(),
+    )  # fmt: skip
+    assert drawn["sample"] == [str(id) for id in ranked[:10]]
+    audits = await listed(world.as_("auditor"), "/qa/audits", draw_id=drawn["id"])
+    assert Counter(audit["auditor_id"] for audit in audits) == {"ann": 5, "bob": 5}
+    # Asked for by hand with the same seed: what was drawn.
+    again = await draw(world, weekly, status=200, seed=drawn["seed"], **{"from": drawn["from"], "to": drawn["to"]})
+    assert again["id"] == drawn["id"]
+    assert await listed(world.as_("manager"), f"/qa/sampling-plans/{by_hand['id']}/draws") == []
+
+
+async def test_what_was_missed_is_caught_up_and_what_could_not_be_is_stated(
+    world: World, people: dict[str, UUID]
+) -> None:
+    auditor = await hire(world, None)
+    monthly = await plan(world, period="month", auditors=[str(auditor)])
+    quarterly = await plan(world, period="quarter", auditors=[str(uuid4())])
+    await tell(world, *(call(f"april{n}", "joe", started_at=MORNING + timedelta(days=40, minutes=n)) for n in range(3)))
+    world.now = MORNING.replace(month=6, day=30)  # nobody was there for four months
+    left = EmployeeLeft(employee_id=auditor, date=world.now.date())
+    await world.turn("qa", "draws")
+    await world.deliver("qa", world.letter(left))
+    assert await periods(world, monthly) == [
+        ("2026-03-01", "2026-03-31", 10, "drawn"), ("2026-04-01", "2026-04-30", 10, "drawn"),
+        ("2026-05-01", "2026-05-31", 10, "nothing_to_draw"),
+    ]  # fmt: skip
+    world.now += timedelta(days=1)
+    await world.turn("qa", "draws")
+    assert (await periods(world, monthly))[3:] == [("2026-06-01", "2026-06-30", 10, "no_auditor")]
+    [late, *_] = await listed(world.as_("manager"), f"/qa/sampling-plans/{quarterly['id']}/periods")
+    assert (late["to"], late["due_at"], late["done_at"]) == (
+        "2026-06-30",
+        "2026-06-30T18:00:00Z",
+        "2026-07-01T01:00:00Z",
+    )
+    path = f"/qa/sampling-plans/{monthly['id']}/end"
+    refused(await world.as_("agent").post(path), 403)
+    assert good(await world.as_("auditor").post(path))["ended_by"] == "the-auditor"
+    refused(await world.as_("auditor").post(path), 409)
+    world.now += timedelta(days=90)
+    await world.turn("qa", "draws")
+    assert len(await periods(world, monthly)) == 4
+
+
+async def test_spread_draws_an_even_part_each_day(world: World, people: dict[str, UUID]) -> None:
+    """Ten a week: 1 1 2 1 2 1 2; made on Tuesday, so without Monday."""
+    world.now += timedelta(days=1)
+    spread = await plan(world, period="week", method="spread", filter={"team": "north"})
+    days = [MORNING + timedelta(days=n) for n in range(2, 9)]
+    await tell(
+        world, *(call(f"{day}{n}", "diane", started_at=day + timedelta(hours=n)) for day in days for n in range(5))
+    )
+    for _ in range(7 * 24 * 2):
+        world.now += timedelta(minutes=30)
+        if world.now.hour in (17, 18):
+            await world.turn("qa", "draws")
+    found = await periods(world, spread)
+    assert [(first, last) for first, last, *_ in found] == [(f"2026-03-{n:02}",) * 2 for n in range(3, 10)]
+    assert [size for _, _, size, _ in found] == [1, 2, 1, 2, 1, 2, 1]
+    draws = await listed(world.as_("manager"), f"/qa/sampling-plans/{spread['id']}/draws")
+    assert [len(one["sample"]) for one in reversed(draws)] == [1, 2, 1, 2, 1, 2, 1]
+    assert draws[0]["inclusion"] == [0.2]

@@ -11,16 +11,16 @@ sees it and no event tells of it.
 changes and guards against two people overwriting each other. Nobody outside QA hears of an audit before its release.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from services.qa.domain.scorecards import FULL, Scorecard, narrowed
+from services.qa.domain.scorecards import FULL, Key, Scorecard, narrowed
 from services.qa.domain.scoring import (
     NOTHING,
     Answers,
@@ -48,6 +48,26 @@ Purpose = Literal["standard", "follow_up", "calibration"]
 Decision = Literal["upheld", "revised", "overturned", "wrong_agent"]
 ReasonCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
 """A code, because reasons travel in events, and events carry no free text."""
+
+
+class Ruling(BaseModel):
+    """What is decided about one disputed criterion: its answer stands, or is replaced by one of the new answers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    criterion: Key
+    outcome: Literal["upheld", "revised"]
+    reason: ReasonCode
+    comment: Annotated[str, StringConstraints(max_length=5000, pattern=r"^[^\x00]*$")] | None = None
+
+
+class Ruled(NamedTuple):
+    """What became of one criterion; `overturned` where nothing of the audit counts any more."""
+
+    criterion: str
+    outcome: Literal["upheld", "revised", "overturned"]
+    reason: str
+    comment: str | None = None
 
 
 class Rules(BaseModel):
@@ -125,15 +145,15 @@ class Audit:
     def answer(self, card: Scorecard, answers: Answers) -> None:
         """Replace the answers of a draft; they need not be complete yet."""
         self._must(self.status == "draft")
-        check_known(self._seen_of(card), answers, "answers")
+        check_known(self.seen_of(card), answers, "answers")
         self.answers = answers
         self.version += 1
 
     def submit(self, card: Scorecard, at: datetime, *, release: bool) -> AuditPassed | AuditFailed | None:
         """Score the answers; the event, or None where it waits for release, calibrates, or nothing was applicable."""
         self._must(self.status == "draft")
-        check_complete(self._seen_of(card), self.answers)
-        outcome = score(self._seen_of(card), self.answers)
+        check_complete(self.seen_of(card), self.answers)
+        outcome = score(self.seen_of(card), self.answers)
         self._stands(outcome)
         self.submitted_at = at
         if self.purpose == "calibration":
@@ -148,7 +168,7 @@ class Audit:
         """Let the employee and everybody else know; the event, or None where nothing was applicable."""
         self._must(self.status == "unreleased")
         self.version += 1
-        return self._released(card, score(self._seen_of(card), self.answers), at)
+        return self._released(card, score(self.seen_of(card), self.answers), at)
 
     def acknowledge(self, at: datetime) -> None:
         """The employee has seen it."""
@@ -179,6 +199,44 @@ class Audit:
         self.version += 1
         return AuditDisputed(audit_id=self.id, revision=self.revision, employee_id=self.employee_id, open=True)
 
+    def rule(
+        self, disputed: Sequence[str], rulings: Sequence[Ruling], outcome: Decision | None, reason: str,
+        changed: Collection[str],
+    ) -> tuple[Decision, list[Ruled]]:  # fmt: skip
+        """What a dispute of these criteria, none for all that failed, comes to as a whole and for each criterion.
+
+        By rulings, one for each of them and for each answer that is `changed`, the whole follows: `revised` where one
+        is, else `upheld`; an `outcome` that says otherwise is refused. Without them each follows from the whole.
+        """
+        self._must(self.status == "disputed")
+        asked = dict.fromkeys([*(disputed or self.failed), *changed])
+        whole = outcome in ("overturned", "wrong_agent")
+        if not rulings:
+            if outcome is None:
+                raise Invalid("Give an outcome, or one for each of these criteria: {keys}.", keys=", ".join(asked))
+            each: Literal["upheld", "overturned"] = "overturned" if whole else "upheld"
+            return outcome, [Ruled(key, "revised" if key in changed else each, reason) for key in asked]
+        given = [ruling.criterion for ruling in rulings]
+        if whole or sorted(given) != sorted(asked):
+            raise Invalid(
+                "Give one outcome for each of these criteria, and for no other; or, with overturned and wrong_agent, "
+                "for none: {keys}.",
+                keys=", ".join(asked), errors=[{"field": "criteria", "message": ", ".join(given)}],
+            )  # fmt: skip
+        revised = {ruling.criterion for ruling in rulings if ruling.outcome == "revised"}
+        if revised != set(changed):
+            raise Invalid(
+                "Give a new answer to each criterion that is revised, and to no other: {keys}.",
+                keys=", ".join(sorted(revised ^ set(changed))), errors=[{"field": "answers", "message": ""}],
+            )  # fmt: skip
+        follows: Decision = "revised" if revised else "upheld"
+        if outcome not in (None, follows):
+            raise Invalid(
+                "By the outcomes of its criteria this dispute is {follows}, not {outcome}.",
+                follows=follows, outcome=outcome, errors=[{"field": "outcome", "message": str(outcome)}],
+            )  # fmt: skip
+        return follows, [Ruled(r.criterion, r.outcome, r.reason, r.comment) for r in rulings]
+
     def decide(self, card: Scorecard, outcome: Decision, reason: str, changed: Answers) -> AuditRevised | AuditDisputed:
         """Settle a dispute; what the others are told of it.
 
@@ -189,7 +247,7 @@ class Audit:
         self._must(self.status == "disputed")
         if (outcome == "revised") != bool(changed):
             raise Invalid("Give the answers that change with the outcome revised, and with no other.")
-        check_known(self._seen_of(card), changed, "answers")
+        check_known(self.seen_of(card), changed, "answers")
         self.status = "overturned" if outcome == "wrong_agent" else outcome
         if outcome == "upheld":
             self.version += 1
@@ -198,8 +256,8 @@ class Audit:
             self._stands(NOTHING)
             return self._taken_back(reason)
         self.answers = {**self.answers, **changed}
-        check_complete(self._seen_of(card), self.answers)
-        verdict = score(self._seen_of(card), self.answers)
+        check_complete(self.seen_of(card), self.answers)
+        verdict = score(self.seen_of(card), self.answers)
         self._stands(verdict)
         if self.result != "failed":
             return self._taken_back(reason, verdict)
@@ -218,7 +276,7 @@ class Audit:
             self, id=id, employee_id=employee_id, moved_from=self.id, version=0, revision=0, draw_id=None,
             acknowledged_at=None, created_at=at,
         )  # fmt: skip
-        outcome = score(new._seen_of(card), new.answers)
+        outcome = score(new.seen_of(card), new.answers)
         new._stands(outcome)
         return new, new._released(card, outcome, at)
 
@@ -243,7 +301,8 @@ class Audit:
                 "employee it is about."
             )
 
-    def _seen_of(self, card: Scorecard) -> Scorecard:
+    def seen_of(self, card: Scorecard) -> Scorecard:
+        """The scorecard with the criteria that are looked at."""
         return card if self.focus is None else narrowed(card, self.focus)
 
     def _released(self, card: Scorecard, outcome: Outcome, at: datetime) -> AuditPassed | AuditFailed | None:

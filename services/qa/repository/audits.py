@@ -10,7 +10,7 @@ from pydantic_core import to_json
 from sqlalchemy import ColumnElement, FromClause, and_, bindparam, false, func, or_, select, text, true, tuple_
 from sqlalchemy.engine import RowMapping
 
-from services.qa.domain.audits import Audit, Purpose, Rules, Status
+from services.qa.domain.audits import Audit, Decision, Purpose, Ruled, Rules, Status
 from services.qa.domain.scoring import Answer, Answers
 from services.qa.repository.people import Sight
 from services.qa.tables import audit_history, audit_rules, audits, disputes, employees
@@ -317,11 +317,29 @@ async def open_dispute(tx: Tx, audit_id: UUID, objection: Objection, by: str) ->
     await tx.run(disputes.insert(), {"id": new_id(), "audit_id": audit_id, "opened_at": tx.now, "opened_by": by, **row})
 
 
-async def close_dispute(tx: Tx, audit_id: UUID, outcome: str, reason: str, comment: str | None, by: str) -> None:
+async def disputed(tx: Tx, audit_id: UUID) -> Sequence[str]:
+    """The criteria of the open dispute, none where it is about all of them, or where there is none."""
+    is_open = disputes.c.audit_id == audit_id, disputes.c.decided_at.is_(None)
+    found: Sequence[str] | None = await tx.scalar(select(disputes.c.criteria).where(*is_open))
+    return found or ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a dispute ended, as a whole and for each criterion."""
+
+    outcome: Decision
+    reason: str
+    comment: str | None
+    ruled: Sequence[Ruled]
+
+
+async def close_dispute(tx: Tx, audit_id: UUID, verdict: Verdict, by: str) -> None:
+    decided = {"outcome": verdict.outcome, "decision_reason": verdict.reason, "decision_comment": verdict.comment}
     await tx.run(
         disputes.update()
         .where(disputes.c.audit_id == audit_id, disputes.c.decided_at.is_(None))
-        .values(decided_at=tx.now, decided_by=by, outcome=outcome, decision_reason=reason, decision_comment=comment)
+        .values(**decided, decided_at=tx.now, decided_by=by, outcomes=[ruled._asdict() for ruled in verdict.ruled])
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select
@@ -47,3 +48,9 @@ async def leads_of(tx: Tx, *, team: str | None = None, ids: Collection[UUID] | N
     if ids is not None:
         query = query.where(employees.c.employee_id.in_(ids))
     return {row.employee_id: row.team_lead_id for row in await tx.tuples(query)}
+
+
+async def left_before(tx: Tx, day: date, *, ids: Collection[UUID]) -> set[UUID]:
+    """Those of the employees named who no longer work here on this day."""
+    query = select(employees.c.employee_id).where(employees.c.employee_id.in_(ids), employees.c.left_on <= day)
+    return {row.employee_id for row in await tx.tuples(query)}

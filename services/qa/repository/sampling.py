@@ -52,9 +52,10 @@ async def add(tx: Tx, plan: Plan) -> None:
     await tx.run(sampling_plans.insert(), {**dict(plan), **nested, "auditors": list(plan.auditors)})
 
 
-async def get(tx: Tx, id: UUID) -> Plan:
+async def get(tx: Tx, id: UUID, *, to_change: bool = False) -> Plan:
     """Raises `NotFound`."""
-    row = await tx.first(select(sampling_plans).where(sampling_plans.c.id == id))
+    query = select(sampling_plans).where(sampling_plans.c.id == id)
+    row = await tx.first(query.with_for_update() if to_change else query)
     if row is None:
         raise NotFound("There is no sampling plan {id}.", id=id)
     return shape(row)

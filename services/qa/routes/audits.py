@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.engine import RowMapping
 
-from services.qa.domain.audits import Audit, Decision, Purpose, ReasonCode, Rules, Status, may_audit, person
+from services.qa.domain.audits import Audit, Decision, Purpose, ReasonCode, Rules, Ruling, Status, may_audit, person
 from services.qa.domain.scorecards import Key, Scorecard
 from services.qa.domain.scoring import Answer, Result, check_keys
 from services.qa.repository import audits, people, recordings, scorecards
@@ -64,13 +64,17 @@ class NewDispute(BaseModel):
 
 
 class NewDecision(BaseModel):
-    """With the outcome `revised` go the answers that change, with `wrong_agent` the employee whose call it was."""
+    """With the outcome `revised` go the answers that change, with `wrong_agent` the employee whose call it was.
+
+    `criteria`: an outcome with its reason for each disputed criterion; then `outcome` may be left out, for it follows.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    outcome: Decision
+    outcome: Decision | None = None
     reason: ReasonCode
     comment: Comment | None = None
+    criteria: Annotated[list[Ruling], Field(max_length=200)] = []
     answers: GivenAnswers = {}
     employee_id: UUID | None = None
 
@@ -132,7 +136,18 @@ class AuditRead(BaseModel):
     calibration_id: UUID | None
 
 
+class CriterionOutcome(BaseModel):
+    """What was decided about one criterion, and why."""
+
+    criterion: str
+    outcome: Literal["upheld", "revised", "overturned"]
+    reason: str
+    comment: str | None
+
+
 class DisputeRead(BaseModel):
+    """An objection, and from its decision on what became of it, as a whole and (`outcomes`) for each criterion."""
+
     id: UUID
     opened_at: datetime
     opened_by: str
@@ -144,6 +159,7 @@ class DisputeRead(BaseModel):
     outcome: Decision | None
     decision_reason: str | None
     decision_comment: str | None
+    outcomes: list[CriterionOutcome] | None
 
 
 class WholeAudit(AuditRead):
@@ -245,7 +261,7 @@ async def list_audits(
 @router.get("/audits/{id}")
 async def read_audit(id: UUID, tx: CurrentTx, sight: Seen, response: Response) -> WholeAudit:
     """An audit with its answers and disputes."""
-    audit = await _seen(tx, id, sight)
+    audit = await seen_audit(tx, id, sight)
     tag(response, audit.version)
     return WholeAudit(**asdict(audit), disputes=[DisputeRead(**row) for row in await audits.disputes_of(tx, id)])
 
@@ -253,14 +269,14 @@ async def read_audit(id: UUID, tx: CurrentTx, sight: Seen, response: Response) -
 @router.get("/audits/{id}/revisions")
 async def list_revisions(id: UUID, tx: CurrentTx, sight: Seen) -> list[Revision]:
     """Every verdict there was, the first first."""
-    await _seen(tx, id, sight)
+    await seen_audit(tx, id, sight)
     return [Revision(**row) for row in await audits.history(tx, id, verdicts=True)]
 
 
 @router.get("/audits/{id}/history")
 async def list_history(id: UUID, tx: CurrentTx, sight: Seen) -> list[Step]:
     """Who decided what, the first first."""
-    await _seen(tx, id, sight)
+    await seen_audit(tx, id, sight)
     return [Step(**row) for row in await audits.history(tx, id, verdicts=False)]
 
 
@@ -290,7 +306,7 @@ async def submit_audit(id: UUID, tx: CurrentTx, auditor: Auditor, request: Reque
 @router.post("/audits/{id}/release")
 async def release_audit(id: UUID, tx: CurrentTx, judge: Judge, request: Request, response: Response) -> AuditRead:
     """Let a verdict that waits for it go out: by the employee's team lead or a manager, not by who made the audit."""
-    audit = await _seen(tx, id, judges(judge), to_change=True)
+    audit = await seen_audit(tx, id, judges(judge), to_change=True)
     audit.check_judge(judge.sub)
     check_match(request, audit.version)
     event = audit.release(await scorecards.get(tx, audit.scorecard_id), tx.now)
@@ -341,7 +357,7 @@ async def dispute_audit(
         released_on=local_day(audit.released_at or tx.now, zone),
         today=local_day(tx.now, zone),
     )
-    check_keys(await scorecards.get(tx, audit.scorecard_id), new.criteria, "criteria")
+    check_keys(audit.seen_of(await scorecards.get(tx, audit.scorecard_id)), new.criteria, "criteria")
     await audits.open_dispute(tx, id, Objection(new.reason, new.comment, new.criteria), principal.sub)
     await audits.save(tx, audit, "disputed", by=principal.sub, reason=new.reason)
     tx.emit(event)
@@ -357,18 +373,20 @@ async def decide_dispute(
     `wrong_agent` overturns the audit and makes the same verdict anew for the employee whose call it was
     (`moved_from` of that one names this one).
     """
-    audit = await _seen(tx, id, judges(judge), to_change=True)
+    audit = await seen_audit(tx, id, judges(judge), to_change=True)
     audit.check_judge(judge.sub)
     check_match(request, audit.version)
     card = await scorecards.get(tx, audit.scorecard_id)
-    if (new.outcome == "wrong_agent") != (new.employee_id is not None):
+    disputed = await audits.disputed(tx, id)
+    outcome, ruled = audit.rule(disputed, new.criteria, new.outcome, new.reason, new.answers)
+    if (outcome == "wrong_agent") != (new.employee_id is not None):
         raise Invalid("Name the employee whose call it was with the outcome wrong_agent, and with no other.")
     if new.employee_id is not None:
         await _check_other(tx, audit, new.employee_id, judge)
         moved, about_other = audit.moved(card, new_id(), new.employee_id, tx.now)
-    event = audit.decide(card, new.outcome, new.reason, new.answers)
-    await audits.close_dispute(tx, id, new.outcome, new.reason, new.comment, judge.sub)
-    await audits.save(tx, audit, new.outcome, by=judge.sub, reason=new.reason, answers=True)
+    event = audit.decide(card, outcome, new.reason, new.answers)
+    await audits.close_dispute(tx, id, audits.Verdict(outcome, new.reason, new.comment, ruled), judge.sub)
+    await audits.save(tx, audit, outcome, by=judge.sub, reason=new.reason, answers=True)
     tx.emit(event)
     if new.employee_id is not None:
         await audits.add_moved(tx, moved, by=judge.sub, reason=new.reason)
@@ -410,7 +428,7 @@ async def _check_other(tx: Tx, audit: Audit, other: UUID, judge: Principal) -> N
         raise Forbidden("Nobody moves an audit to themselves, or to somebody whom its auditor may not audit.")
 
 
-async def _seen(tx: Tx, id: UUID, sight: Sight, *, to_change: bool = False) -> Audit:
+async def seen_audit(tx: Tx, id: UUID, sight: Sight, *, to_change: bool = False) -> Audit:
     """Whoever sees some employees only sees what was released, or waits for a release by them; nobody is shown the
     audits of others in a calibration that is going on."""
     audit = await audits.find(tx, id, to_change=to_change)
@@ -423,7 +441,7 @@ async def _seen(tx: Tx, id: UUID, sight: Sight, *, to_change: bool = False) -> A
 
 
 async def _about_me(tx: Tx, id: UUID, principal: Principal, sight: Sight, request: Request) -> Audit:
-    audit = await _seen(tx, id, sight, to_change=True)
+    audit = await seen_audit(tx, id, sight, to_change=True)
     if audit.employee_id != principal.employee_id:
         raise Forbidden("Only the employee whom it is about can acknowledge or dispute an audit.")
     check_match(request, audit.version)

@@ -10,11 +10,12 @@ from pydantic import BaseModel
 from sqlalchemy.engine import RowMapping
 
 from services.qa.repository import recordings
-from services.qa.repository.people import sees
+from services.qa.repository.people import Sight, sees
 from services.qa.repository.recordings import Wanted
 from services.qa.routes.router import router
 from services.qa.routes.sight import Seen
 from services.qa.tables import NOBODY
+from shared.db import Tx
 from shared.errors import NotFound
 from shared.events import Code, ExternalId
 from shared.http import CurrentTx
@@ -74,7 +75,12 @@ async def list_recordings(
 
 @router.get("/recordings/{id}")
 async def read_recording(id: UUID, tx: CurrentTx, sight: Seen) -> RecordingRead:
+    return _read(await seen_recording(tx, id, sight))
+
+
+async def seen_recording(tx: Tx, id: UUID, sight: Sight) -> RowMapping:
+    """Raises `NotFound`, also for those from whom it is hidden."""
     row = await recordings.find(tx, id)
     if row is None or not await sees(tx, sight, row["employee_id"]):
         raise NotFound("There is no recording {id}.", id=id)
-    return _read(row)
+    return row

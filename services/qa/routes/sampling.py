@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.engine import RowMapping
 
-from services.qa.domain.audits import Status, person
+from services.qa.domain.audits import Status
 from services.qa.domain.estimates import Unit, acceptance, size_for_margin, weighted_mean
-from services.qa.domain.sampling import NewPlan, Plan, Size, auditors_of, share
-from services.qa.repository import audits, people, sampling, scorecards
+from services.qa.domain.sampling import NewPlan, Plan, Size
+from services.qa.repository import drawing, sampling, scorecards
 from services.qa.routes.router import router
 from shared.errors import FieldError, IllegalState, Invalid
 from shared.events import Code
@@ -72,6 +72,24 @@ class Draw(DrawSummary):
     audits: list[DrawnAudit]
 
 
+class ScheduledDraw(BaseModel):
+    """What became of one period, or one day of it.
+
+    `size`: what was to be drawn, at least. `due_at` and `done_at` lie apart where nobody was there to draw, and it was
+    caught up. `nothing_to_draw`: no call was left that an auditor of the plan may audit; `no_auditor`: all have left.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
+
+    from_day: Annotated[date, Field(alias="from")]
+    to_day: Annotated[date, Field(alias="to")]
+    size: int
+    due_at: datetime
+    done_at: datetime
+    outcome: Literal["drawn", "nothing_to_draw", "no_auditor"]
+    draw_id: UUID | None
+
+
 @router.post("/sampling-plans", status_code=201)
 async def make_plan(new: NewPlan, tx: CurrentTx, principal: Planner) -> Plan:
     """Lay down which interactions are drawn, by which scorecard and by whom they are audited."""
@@ -97,6 +115,25 @@ async def read_plan(id: UUID, tx: CurrentTx, _: Reader) -> Plan:
     return await sampling.get(tx, id)
 
 
+@router.post("/sampling-plans/{id}/end")
+async def end_plan(id: UUID, tx: CurrentTx, principal: Planner) -> Plan:
+    """No more draws by itself; what was drawn stays, and one can still draw by hand."""
+    plan = await sampling.get(tx, id, to_change=True)
+    if plan.period is None or plan.ended_at is not None:
+        raise IllegalState("The plan does not draw by itself; what can be done with it now: draws.")
+    await drawing.end(tx, id, tx.now, principal.sub)
+    return plan.model_copy(update={"ended_at": tx.now, "ended_by": principal.sub})
+
+
+@router.get("/sampling-plans/{id}/periods")
+async def list_periods(
+    id: UUID, tx: CurrentTx, _: Reader, limit: Limit = 50, cursor: Cursor = None
+) -> Page[ScheduledDraw]:
+    """What the plan drew by itself, or could not, the newest first."""
+    plan = await sampling.get(tx, id)
+    return await drawing.scheduled(tx, plan.id, lambda row: ScheduledDraw(**row), limit=limit, cursor=cursor)
+
+
 @router.post("/sampling-plans/{id}/draws", status_code=201, responses={200: {"description": "Drawn before."}})
 async def draw(id: UUID, new: NewDraw, tx: CurrentTx, principal: Planner, response: Response) -> Draw:
     """Draw interactions and share them among the auditors; the same seed and period again answers what was drawn."""
@@ -108,27 +145,9 @@ async def draw(id: UUID, new: NewDraw, tx: CurrentTx, principal: Planner, respon
     if before := await sampling.drawn_before(tx, plan.id, seed, **period):
         response.status_code = 200
         return _read(before, await sampling.audits_of(tx, before))
-
-    employees = await people.leads_of(tx, team=plan.filter.team, ids=plan.filter.employee_ids)
-    leads = await people.leads_of(tx, ids=[one for auditor in plan.auditors if (one := person(auditor))])
-    allowed_to = auditors_of(employees, plan.auditors, leads)
-    chosen = await sampling.sample(tx, plan, allowed_to, seed=seed, size=new.size, **period)
-    if chosen[0]["recording_id"] is None:
+    drawn = await drawing.draw(tx, plan, seed, principal.sub, size=new.size, **period)
+    if drawn is None:
         raise IllegalState("No interaction is left to draw from; widen the plan or the period, or wait for calls.")
-    size = new.size or max(plan.size, int(chosen[0]["n"]))
-    drawn = {
-        "id": new_id(), "plan_id": plan.id, "seed": seed, **period, "size": size,
-        "frame_size": chosen[0]["frame_size"], "frame_hash": chosen[0]["frame_hash"],
-        "sample": [row["recording_id"] for row in chosen], "drawn_at": tx.now, "drawn_by": principal.sub,
-        "inclusion": [row["inclusion"] for row in chosen],
-    }  # fmt: skip
-    await sampling.add_draw(tx, drawn)
-    auditors = share([allowed_to[row["employee_id"]] for row in chosen], plan.auditors)
-    units = [
-        audits.Unit(row["recording_id"], row["call_id"], row["employee_id"], auditor)
-        for row, auditor in zip(chosen, auditors, strict=True)
-    ]
-    await audits.create(tx, plan.scorecard_id, units, by=principal.sub, draw_id=drawn["id"])
     return _read(drawn, await sampling.audits_of(tx, drawn))
 
 
