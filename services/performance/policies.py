@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
-from services.performance.domain.facts import call_fact, case_fact, rating_fact, training_fact
+from services.performance.domain.facts import attendance_fact, call_fact, case_fact, rating_fact, training_fact
 from services.performance.repository import appraisals, cycles, facts
 from shared.calendar import local_day
 from shared.contracts.crm import CaseResolved, SatisfactionRated
@@ -18,7 +18,7 @@ from shared.contracts.qa import (
 )
 from shared.contracts.recruiting import EmployeeChanged, EmployeeLeft, EmployeeStarted
 from shared.contracts.telephony import CallEnded
-from shared.contracts.training import ExaminationFailed, ExaminationPassed
+from shared.contracts.training import AttendanceNoted, ExaminationFailed, ExaminationPassed
 from shared.db import Tx
 from shared.delivery import Delivered, Policies, bulk
 from shared.people import PEOPLE_POLICIES
@@ -50,7 +50,7 @@ async def begin_appraisals(delivered: Sequence[Delivered[EmployeeStarted]], tx: 
     """Have new employees appraised in the open cycles, with the audits that came before they were known."""
     employees = sorted({event.employee_id for event, _ in delivered})
     await cycles.wait_alone(tx)
-    await cycles.know_careers(tx, [(event.employee_id, event.date, event.application_id) for event, _ in delivered])
+    await cycles.know_careers(tx, [event for event, _ in delivered])
     for event, _ in delivered:
         if type(event) is EmployeeStarted and event.application_id is not None:  # a change is no beginning
             await cycles.begin_probation(tx, event.employee_id, event.date)
@@ -95,6 +95,14 @@ async def count_examinations(delivered: Sequence[Delivered[ExaminationPassed | E
     )
 
 
+@bulk
+async def count_attendance(delivered: Sequence[Delivered[AttendanceNoted]], tx: Tx) -> None:
+    zone = tx.settings.zone
+    await facts.record(
+        tx, facts.ATTENDANCE, [attendance_fact(event, letter.time, letter.id, zone) for event, letter in delivered]
+    )
+
+
 POLICIES: Policies = {
     CallEnded: [count_calls],
     CaseResolved: [count_cases],
@@ -104,6 +112,7 @@ POLICIES: Policies = {
     EmployeeLeft: [*PEOPLE_POLICIES[EmployeeLeft], spare_leavers],
     ExaminationPassed: [count_examinations],
     ExaminationFailed: [count_examinations],
+    AttendanceNoted: [count_attendance],
     AuditPassed: [enter_audit],
     AuditFailed: [enter_audit],
     AuditOverturned: [take_audit_back],

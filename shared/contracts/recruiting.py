@@ -25,6 +25,8 @@ class EmployeeStarted(Event):
     date: date
     application_id: UUID | None = None
     """The application that led here (step 14); null for those who were here before."""
+    source_channel: Code | None = None
+    """Key of the channel by which that application came; null where nobody was hired by this."""
 
 
 class EmployeeChanged(EmployeeStarted):

@@ -4,7 +4,7 @@ from datetime import date
 from typing import ClassVar, Literal
 from uuid import UUID
 
-from shared.events import Code, Event
+from shared.events import Code, Event, Moment
 from shared.numbers import Score
 
 
@@ -83,6 +83,22 @@ class ExaminationFailed(ExaminationResult):
     """The employee did not."""
 
     type: ClassVar[str] = "training.examination.failed.v1"
+
+
+class AttendanceNoted(Event):
+    """Whether an employee with a seat was at a meeting of a session; noted again, the later one corrects it."""
+
+    type: ClassVar[str] = "training.attendance.noted.v1"
+    kafka_topic: ClassVar[str] = "training.results"
+    key: ClassVar[str] = "employee_id"
+
+    employee_id: UUID
+    course: Code
+    enrolment_id: UUID
+    meeting_id: UUID
+    starts_at: Moment
+    ends_at: Moment
+    present: bool
 
 
 class CertificationGranted(ExaminationResult):

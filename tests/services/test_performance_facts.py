@@ -63,13 +63,25 @@ async def values(client: httpx.AsyncClient, employee_id: UUID, first: str, last:
     return {item["indicator"]: item for item in body["items"]}
 
 
+async def ask_for_limit(world: World, seconds: int) -> None:
+    """Define an indicator that needs calls to be counted within another limit."""
+    new = {
+        "indicator": f"within_{seconds}", "valid_from": "2000-01-01", "source": "calls", "formula": "within",
+        "limit": seconds, "names": {"en": "Quickly answered", "zh": "快速应答率"}, "unit": "share", "direction": "more",
+    }  # fmt: skip
+    answer = await world.as_("manager").post("/performance/indicators", json=new)
+    assert (answer.status_code, answer.json().get("limit")) == (201, seconds), answer.text
+
+
 # Sums of days, made again from scratch.
 
 DAYS = {
     "call_days": ("agent_id", "day", "queue"),
     "case_days": ("agent_id", "day", "category"),
     "rating_days": ("agent_id", "day"),
+    "call_limit_days": ("agent_id", "day", "queue", "seconds"),
 }
+LIMITS = (1, 20, 60, 200)
 
 
 async def stored_days(world: World, table: str) -> dict[Any, dict[str, int]]:
@@ -124,6 +136,9 @@ def recomputed(letters: Sequence[tuple[Event, Letter]]) -> dict[str, dict[Any, d
                         sums[name] += milli(known)
                 if wait is not None and wait <= 20:
                     sums["within_20s"] += 1
+                for limit in LIMITS:
+                    if wait is not None and wait <= limit != 20:
+                        days["call_limit_days"][event.agent_id, day, event.queue or "", limit]["calls"] += 1
                 if talk is not None:
                     sums["handling_ms"] += milli(talk) + milli(hold or 0) + milli(wrap or 0)
             case CaseResolved():
@@ -175,10 +190,15 @@ async def test_days_are_exact_under_duplicates_corrections_and_any_order(world: 
         told.append((event, world.letter(event, at=NOON + timedelta(seconds=random.randrange(5)))))
     delivered = told + random.sample(told, 100)
     random.shuffle(delivered)
+    limits = {random.randrange(len(delivered)): limit for limit in LIMITS}
     while delivered:
+        for left in [left for left in limits if left >= len(delivered)]:
+            await ask_for_limit(world, limits.pop(left))
         size = random.choice([1, 7, 60])
         await world.deliver("performance", *(letter for _, letter in delivered[:size]))
         delivered = delivered[size:]
+    for limit in limits.values():
+        await ask_for_limit(world, limit)
     expected = recomputed(told)
     for table in DAYS:
         found = await stored_days(world, table)
@@ -193,7 +213,8 @@ async def test_days_are_exact_when_batches_overlap(world: World) -> None:
     batches = [random.sample(told, 100) for _ in range(8)]
     for kind in (CallEnded, CaseResolved, SatisfactionRated):  # as they come: each from a topic or key of its own
         parts = [[letter for event, letter in batch if isinstance(event, kind)] for batch in batches]
-        await asyncio.gather(*(world.deliver("performance", *part) for part in parts))
+        limits = (ask_for_limit(world, limit) for limit in LIMITS) if kind is CallEnded else ()
+        await asyncio.gather(*(world.deliver("performance", *part) for part in parts), *limits)
     expected = recomputed([pair for batch in batches for pair in batch])
     for table in DAYS:
         found = await stored_days(world, table)
@@ -412,6 +433,8 @@ def by_spreadsheet(log: Log, agent: str, first: str, last: str) -> dict[str, tup
         "calls_answered": (Decimal(len(taken)) if rows else None, len(rows)),
         "speed_of_answer": average(waits),
         "answered_within_20s": average([wait <= 20 for wait in waits]),
+        "within_45": average([wait <= 45 for wait in waits]),
+        "within_90": average([wait <= 90 for wait in waits]),
         "handling_time": average(talks),
         "resolution_rate": average([row["Resolved"] == "Y" for row in taken]),
         "first_contact_resolution": (None, 0),
@@ -423,8 +446,10 @@ def by_spreadsheet(log: Log, agent: str, first: str, last: str) -> dict[str, tup
 async def test_indicators_equal_an_independent_computation(world: World, read: Any) -> None:
     log: Log = read()
     letters = [world.letter(event) for row in log for event in events_of(row)]
+    await ask_for_limit(world, 45)
     for start in range(0, len(letters), 500):
         await world.deliver("performance", *letters[start : start + 500])
+    await ask_for_limit(world, 90)
     people = {agent: started(agent) for agent in sorted({row["Agent"] for row in log})}
     await world.send(*people.values())
     manager = world.as_("manager")
@@ -434,7 +459,7 @@ async def test_indicators_equal_an_independent_computation(world: World, read: A
             found = {k: v for k, v in (await values(manager, person.employee_id, first, last)).items() if k in expected}
             assert {name: (item["value"], item["n"]) for name, item in found.items()} == expected
             for name, item in found.items():
-                if name in ("answered_within_20s", "resolution_rate") and item["n"]:
+                if name in ("answered_within_20s", "within_45", "within_90", "resolution_rate") and item["n"]:
                     assert_wilson(item)
                 elif name == "calls_answered" or not item["n"]:
                     assert item["interval"] is None

@@ -13,8 +13,9 @@ import pytest
 from services.performance.commands import verify_appraisals
 from shared.contracts.performance import AppraisalFinalised, ProbationEvaluated
 from shared.contracts.qa import FailedCriterion
-from shared.contracts.recruiting import EmployeeStarted
-from shared.contracts.training import ExaminationFailed, ExaminationPassed
+from shared.contracts.recruiting import EmployeeChanged, EmployeeStarted
+from shared.contracts.telephony import CallEnded
+from shared.contracts.training import AttendanceNoted, ExaminationFailed, ExaminationPassed
 from shared.events import Event
 from tests.services.test_performance_appraisals import (
     explanation,
@@ -42,6 +43,14 @@ def examined(
     kind = ExaminationPassed if Decimal(score) >= 60 else ExaminationFailed
     fields = {"purpose": "plan", "application_id": None, **more}
     return kind(employee_id=employee_id, course=course, score=Decimal(score), **fields)
+
+
+def attended(employee_id: UUID, present: bool = True, *, day: int = 0, id: UUID | None = None) -> AttendanceNoted:
+    begin = NOON + timedelta(days=day)
+    return AttendanceNoted(
+        employee_id=employee_id, course="product", enrolment_id=uuid4(), meeting_id=id or uuid4(), starts_at=begin,
+        ends_at=begin + timedelta(minutes=90), present=present,
+    )  # fmt: skip
 
 
 def work(agent: str, n: int = 40, prefix: str = "") -> list[Event]:
@@ -107,6 +116,7 @@ async def test_a_cycle_from_facts_to_grades(world: World) -> None:
     await world.send(*work("a1"))
     audits = [submitted(person.employee_id, score) for score in ("88", "93", "71.5", "90", "100")]
     await world.send(*audits, examined(person.employee_id, "80"), examined(person.employee_id, "45", "psychology"))
+    await world.send(attended(person.employee_id), attended(person.employee_id, day=1))
 
     appraisal = await the_appraisal(world, person.employee_id)
     path = f"/performance/appraisals/{appraisal['id']}/ratings"
@@ -512,7 +522,98 @@ async def test_examinations_twice_are_once(world: World) -> None:
         **{"employee_id": person.employee_id, "from": "2026-03-01", "to": "2026-03-31"},
     )  # fmt: skip
     values = {item["indicator"]: (item["value"], item["n"]) for item in found["items"]}
-    assert (values["training_attendance"], values["examination_score"]) == ((2, 2), (60, 2))
+    assert (values["training_attendance"], values["examination_score"]) == ((None, 0), (60, 2))
+
+
+async def test_attendance_is_what_was_noted_last_in_any_order(world: World) -> None:
+    ends = set()
+    for order in itertools.permutations(range(4)):
+        person, meetings = hired(None), [uuid4(), uuid4()]
+        noted = [(False, 0, meetings[0]), (True, 0, meetings[0]), (True, 1, meetings[1]), (False, 3, meetings[1])]
+        told = [
+            world.letter(attended(person.employee_id, present, day=day, id=id), at=NOON + timedelta(hours=n))
+            for n, (present, day, id) in enumerate(noted)
+        ]  # the second meeting moved to another day, where the employee was not
+        for n in order:
+            await world.deliver("performance", told[n], told[n])
+        await world.deliver("performance", world.letter(person), world.letter(examined(person.employee_id, "80")))
+        items = []
+        for last in ("2026-03-03", "2026-03-31"):
+            days = {"employee_id": person.employee_id, "from": "2026-03-01", "to": last}
+            found = (await get(world, "/performance/indicators/values", **days))["items"]
+            items += [(i["value"], i["n"], i["points"]) for i in found if i["indicator"] == "training_attendance"]
+        ends.add(tuple(items))
+    assert ends == {((1, 1, 100), (Decimal("0.5"), 2, 0))}
+
+
+async def test_what_a_rescoring_leaves_wrong_counts(world: World) -> None:
+    """A rescored audit is accurate, or not, by what still fails, whether it passes now or not; in any order."""
+    fatal, slip = (
+        FailedCriterion(criterion=name, competency=name, error_class=error, score=Decimal(0))
+        for name, error in (("fatal", "customer_critical"), ("slip", "none"))
+    )
+    for passed, still, accurate in ((True, (fatal,), (0, 1)), (True, (), (1, 1)), (False, (slip,), (1, 0))):
+        for turned in (False, True):
+            person = hired(None)
+            failed = {"failed_criteria": (fatal, slip), "critical_errors": ("fatal",)}
+            audit = submitted(person.employee_id, "0").model_copy(update=failed)
+            again = rescored(audit, "90" if passed else "70").model_copy(
+                update={"failed_criteria": still, "passed": passed}
+            )
+            await world.send(person, *([again, audit] if turned else [audit, again]))
+            days = {"employee_id": person.employee_id, "from": "2026-03-01", "to": "2026-03-31"}
+            items = {i["indicator"]: i for i in (await get(world, "/performance/indicators/values", **days))["items"]}
+            shares = items["accuracy_customer_critical"], items["accuracy_other"]
+            assert tuple(item["value"] for item in shares) == accurate
+
+
+async def test_a_share_within_any_limit_is_explained_down_to_its_calls(world: World) -> None:
+    """Calls came before the indicator that asks for the limit, and after it."""
+    person = hired()
+    await world.send(person, *work("a1"))
+    new = {
+        "indicator": "quick", "valid_from": "2026-01-01", "source": "calls", "formula": "within", "limit": 45,
+        "names": {"en": "Within 45 s", "zh": "45 秒内应答率"}, "unit": "share", "direction": "more", "least_n": 30,
+        "levels": [{"value": 0, "points": 0}, {"value": 1, "points": 100}],
+    }  # fmt: skip
+    assert (await world.as_("manager").post("/performance/indicators", json=new)).status_code == 201
+    await world.send(*work("a1", 10, prefix="late-"))
+    cycle = await open_cycle(
+        world,
+        template={
+            "dimensions": {"quality": 50, "speed": 50},
+            "indicators": {"quality": {"audit_score": 100}, "speed": {"quick": 100}},
+        },
+    )
+    await step(world, cycle, "calculation")
+    now = await the_appraisal(world, person.employee_id)
+    why = await check(world, now)
+    [entry] = why["entries"]
+    days = why["behind"][entry["id"]]
+    calls = []
+    for day in days:
+        path = f"/performance/appraisals/{now['id']}/entries/{entry['id']}/days/{day['fact']}"
+        singles = await get(world, path)
+        assert len(singles) == day["n"]
+        calls += singles
+    assert (entry["n"], len(calls)) == (50, 50)
+    assert entry["value"] * 50 == sum(c["value"] for c in calls)
+    told = [event for event in (*work("a1"), *work("a1", 10, prefix="late-")) if isinstance(event, CallEnded)]
+    assert {c["fact"]: c["value"] for c in calls} == {e.call_id: int((e.wait_seconds or 0) <= 45) for e in told}
+
+
+async def test_fairness_compares_the_channels_by_which_people_came(world: World) -> None:
+    groups = {"school": range(5), "referral": range(5, 10)}
+    people = {n: hired(None, source_channel=channel) for channel, numbers in groups.items() for n in numbers}
+    await world.send(*people.values(), known := hired(None))
+    changed = {name: value for name, value in people[0].model_dump().items() if name != "source_channel"}
+    await world.send(EmployeeChanged(**changed))  # says nothing of the channel, and takes nothing away
+    cycle = await open_cycle(world)
+    await world.send(*(submitted(person.employee_id, str(70 + n)) for n, person in people.items()))
+    await world.send(submitted(known.employee_id, "50"))
+    report = await get(world, f"/performance/cycles/{cycle['id']}/fairness")
+    found = {group["group"]: (group["n"], group["mean"]) for group in report["by_source_channel"]}
+    assert found == {"school": (5, 72), "referral": (5, 77), None: (1, None)}
 
 
 async def test_definitions_have_versions(world: World) -> None:
@@ -636,7 +737,7 @@ async def test_any_interleaving_with_calculation_ends_the_same(world: World, see
         audits = [submitted(person.employee_id, score) for score in ("55", "70", "82", "90.5", "100")]
         events: list[Event] = [
             person, *audits, rescored(audits[0], "61"), overturned(audits[0], 3), overturned(audits[1]),
-            rescored(audits[2], "88"), examined(person.employee_id, "77"),
+            rescored(audits[2], "88"), examined(person.employee_id, "77"), attended(person.employee_id),
             *(e.model_copy(update={"agent_id": agent}) for e in work("same", 15, prefix=f"{agent}-")),
         ]  # fmt: skip
         random.shuffle(events)

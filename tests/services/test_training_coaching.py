@@ -107,6 +107,7 @@ async def test_a_failed_audit_becomes_one_assignment(world: World) -> None:
         "recording_id": str(UUID(int=7)),
         "employee_id": str(ANN),
         "coach_id": str(MENTOR),
+        "stand_in": False,
         "rule": "any_fail",
         "kind": "coaching",
         "topic": None,
@@ -309,6 +310,50 @@ async def test_a_coach_is_found_later(world: World) -> None:
     assert (await assignment(world, audit))["coach_id"] == str(LEAD)  # who has one keeps it
     assert await actions(world, found["id"]) == ["assigned", "coach_found"]
     assert await published(world) == ["assigned"]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+async def test_somebody_takes_over_from_a_coach_who_has_left(world: World, order: tuple[int, ...]) -> None:
+    """By the rule as people stand in the end, in whatever order that is told; what was completed stays as it was."""
+    audit, done, other = uuid4(), uuid4(), new_id()
+    await deliver(world, started(), started(MENTOR), failed(audit), failed(done))
+    mentor = world.as_("agent", sub=MENTOR)
+    await mentor.post(f"{PATH}/{(await assignment(world, done))['id']}/completion")
+    news: list[Event] = [
+        EmployeeLeft(employee_id=MENTOR, date=date(2026, 3, 2)),
+        EmployeeLeft(employee_id=LEAD, date=date(2026, 3, 2)),
+        EmployeeChanged(**{**dict(started()), "mentor_id": other}),
+    ]
+    for n in order:
+        world.now += timedelta(minutes=1)
+        letter = world.letter(news[n])
+        await world.deliver("training", letter, letter)
+        await world.deliver("training", letter)
+    found = await assignment(world, audit)
+    assert (found["coach_id"], found["stand_in"], found["status"]) == (str(other), True, "assigned")
+    seen = await actions(world, found["id"])
+    assert seen[-1] == "coach_replaced"
+    assert len(seen) <= 4
+    assert (await mentor.get(f"{PATH}/{found['id']}")).status_code == 404
+    kept = await assignment(world, done)
+    assert (kept["coach_id"], kept["stand_in"]) == (str(MENTOR), False)
+
+
+async def test_a_coach_who_is_to_leave_coaches_until_then(world: World) -> None:
+    audit = uuid4()
+    await deliver(world, started(), failed(audit), EmployeeLeft(employee_id=MENTOR, date=date(2026, 3, 4)))
+    for day, coach in ((0, MENTOR), (1, MENTOR), (1, LEAD), (1, LEAD)):
+        world.now += timedelta(days=day)
+        await world.turn("training", "coaches")
+        assert (await assignment(world, audit))["coach_id"] == str(coach)
+    found = await assignment(world, audit)
+    assert await actions(world, found["id"]) == ["assigned", "coach_replaced"]
+    world.now += timedelta(minutes=1)
+    await deliver(world, EmployeeLeft(employee_id=LEAD, date=date(2026, 3, 4)))
+    assert (await assignment(world, audit))["coach_id"] is None
+    world.now += timedelta(minutes=1)
+    await deliver(world, started(lead=(new := new_id())))
+    assert (await assignment(world, audit))["coach_id"] == str(new)
 
 
 async def test_nobody_coaches_themselves_nor_who_is_gone(world: World) -> None:

@@ -103,3 +103,44 @@ async def test_only_participants_speak_of_a_course(world: World) -> None:
     wrong = {"kind": "course", "title": "x", "questions": QUESTIONS, "closes_at": "2026-04-01T00:00:00Z"}
     assert (await world.as_("trainer").post("/training/surveys", json=wrong)).status_code == 422
     assert (await world.as_("agent").post("/training/surveys", json={**wrong, "kind": "assessment"})).status_code == 403
+
+
+async def test_a_survey_that_came_out_low_becomes_a_need(world: World) -> None:
+    """Once, when it is closed, out of what is shown of five answers or more, and with nobody's name."""
+    questions = [
+        {"key": "useful", "text": "Useful?"},
+        {"key": "calm", "text": "Do you stay calm?", "competencies": ["self_control"]},
+        {"key": "seldom", "text": "Anything else?", "competencies": ["innovation"]},
+    ]
+    refused = {"kind": "assessment", "title": "x", "closes_at": "2026-04-01T00:00:00Z",
+               "questions": [{"key": "w", "text": "?", "kind": "text", "competencies": ["self_control"]}]}  # fmt: skip
+    assert (await world.as_("trainer").post("/training/surveys", json=refused)).status_code == 422
+    low, few, fine = [await survey(world, title=title, questions=questions) for title in ("low", "few", "fine")]
+    people = await staff(world, 7)
+    for n, who in enumerate(people):  # the sixth and the seventh are not shown, and do not count
+        said = {"useful": 4, "calm": 1 + n % 3} if n < 5 else {"useful": 1, "calm": 5}
+        assert await answer(world, low, who, **said, **({"seldom": 1} if n < 4 else {})) == 200
+        assert await answer(world, fine, who, useful=3, calm=3) == 200
+        if n < 4:
+            assert await answer(world, few, who, useful=1, calm=1) == 200
+
+    async def needs() -> Any:
+        return (await ok(await world.as_("trainer").get("/training/needs", params={"origin": "survey"}), 200))["items"]
+
+    await world.turn("training", "surveys")
+    assert await needs() == []  # open as yet
+    world.now = world.now.replace(month=4)
+    for _ in range(2):
+        await world.turn("training", "surveys")
+    [need] = await needs()
+    assert (need["title"], need["period"], need["competencies"], need["trainees"]) == (
+        "low",
+        "2027",
+        ["self_control"],
+        [],
+    )
+    assert (need["origin_id"], need["status"], need["by"]) == (low, "collected", "training")
+    [calm] = need["evidence"].pop("questions")
+    assert need["evidence"] == {"survey_id": low, "answers": 5}
+    assert (calm.pop("low"), calm.pop("high")) == (0.3755, 0.9638)  # Wilson, 4 of 5
+    assert calm == {"question": "calm", "n": 5, "mean": 1.8, "unhappy": 4, "rate": 0.8}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
-from services.performance.domain.indicators import Indicator
+from services.performance.domain.indicators import Indicator, limit_of
 from shared.numbers import Number
 
 
@@ -54,7 +54,7 @@ def sums_of_fact(indicator: Indicator, fact: Mapping[str, object]) -> dict[str, 
     """What one fact adds to the sums of its source."""
     match indicator.source:
         case "calls":
-            return _of_call(fact)
+            return _of_call(fact) | _within(indicator, fact)
         case "cases":
             known = fact["first_contact"] is not None
             return {
@@ -69,10 +69,11 @@ def sums_of_fact(indicator: Indicator, fact: Mapping[str, object]) -> dict[str, 
             names = ("customer_critical", "business_critical", "compliance_critical", "other")
             free = {f"free_of_{name}": int(name not in classes) for name in names}
             return {"audits": 1, "score_sum": _number(fact["score"]), **free}
-    scored = fact["score"] is not None
+    scored, met = fact["score"] is not None, fact["present"] is not None
     return {
-        "examinations": 1, "passed": int(bool(fact["passed"])), "scored": int(scored),
-        "score_sum": _number(fact["score"]) if scored else 0,
+        "examinations": int(not met), "passed": int(bool(fact["passed"])), "scored": int(scored),
+        "score_sum": _number(fact["score"]) if scored else 0, "meetings": int(met),
+        "attended": int(bool(fact["present"])), "minutes": _number(fact["minutes"]) if met else 0,
     }  # fmt: skip
 
 
@@ -82,10 +83,14 @@ def _of_call(fact: Mapping[str, object]) -> dict[str, int | Decimal]:
     for count, name in (("waits", "wait_ms"), ("talks", "talk_ms"), ("holds", "hold_ms"), ("wrap_ups", "wrap_up_ms")):
         known = answered and fact[name] is not None
         found |= {count: int(known), name: _number(fact[name]) if known else 0}
-    found["within_20s"] = int(bool(found["waits"]) and found["wait_ms"] <= 20_000)
     handled = found["talk_ms"] + found["hold_ms"] + found["wrap_up_ms"]
     found["handling_ms"] = handled if found["talks"] else 0
     return found
+
+
+def _within(indicator: Indicator, fact: Mapping[str, object]) -> dict[str, int | Decimal]:
+    limit, known = limit_of(indicator.measure), fact["answered"] and fact["wait_ms"] is not None
+    return {} if limit is None else {indicator.measure: int(bool(known) and _number(fact["wait_ms"]) <= limit * 1000)}
 
 
 def _number(value: object) -> int | Decimal:

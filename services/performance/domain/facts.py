@@ -3,9 +3,10 @@
 Durations become whole milliseconds, so that sums are exact in whatever order they are built. Null is unknown and never
 0. Each fact begins with what it is about, then when and by which letter it was told: of two copies the one told later
 wins (time, then letter id). A day is the day in the centre: of a call when it started, of a case when it was closed, of
-a rating when it was given.
+a rating when it was given, of a meeting when it began.
 """
 
+from collections.abc import Iterable
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from typing import NamedTuple
@@ -13,9 +14,9 @@ from uuid import UUID
 
 from shared.calendar import local_day
 from shared.contracts.crm import CaseResolved, SatisfactionRated
-from shared.contracts.qa import AuditSubmitted
+from shared.contracts.qa import AuditSubmitted, FailedCriterion
 from shared.contracts.telephony import CallEnded
-from shared.contracts.training import ExaminationFailed, ExaminationPassed
+from shared.contracts.training import AttendanceNoted, ExaminationFailed, ExaminationPassed
 
 UNKNOWN = ""
 """Stands for an unknown queue or category where it is part of a key; no real one is empty."""
@@ -73,6 +74,19 @@ class TrainingFact(NamedTuple):
     score: Decimal | None
 
 
+class AttendanceFact(NamedTuple):
+    """Whether an employee was at a meeting where they had a seat; `minutes`, as long as it took, if they were."""
+
+    meeting_id: UUID
+    employee_id: UUID
+    told_at: datetime
+    letter_id: str
+    day: date
+    course: str
+    present: bool
+    minutes: int
+
+
 class AuditErrors(NamedTuple):
     """Which classes of errors an audit found: of all criteria that failed, and of those that are not fatal."""
 
@@ -81,14 +95,26 @@ class AuditErrors(NamedTuple):
 
 
 def audit_errors(event: AuditSubmitted) -> AuditErrors:
-    found = [(c.criterion, "other" if c.error_class == "none" else c.error_class) for c in event.failed_criteria]
-    lasting = {name for criterion, name in found if criterion not in event.critical_errors}
-    return AuditErrors(sorted({name for _, name in found}), sorted(lasting))
+    lasting = [c for c in event.failed_criteria if c.criterion not in event.critical_errors]
+    return AuditErrors(error_classes(event.failed_criteria), error_classes(lasting))
+
+
+def error_classes(failed: Iterable[FailedCriterion]) -> list[str]:
+    """The classes of these errors; those of no critical class are `other`."""
+    return sorted({"other" if c.error_class == "none" else c.error_class for c in failed})
 
 
 def training_fact(event: ExaminationPassed | ExaminationFailed, event_id: str, day: date) -> TrainingFact:
     passed = isinstance(event, ExaminationPassed)
     return TrainingFact(event_id, event.employee_id, day, event.course, event.purpose, passed, event.score)
+
+
+def attendance_fact(event: AttendanceNoted, told_at: datetime, letter_id: str, zone: tzinfo) -> AttendanceFact:
+    minutes = round((event.ends_at - event.starts_at).total_seconds() / 60) if event.present else 0
+    day = local_day(event.starts_at, zone)
+    return AttendanceFact(
+        event.meeting_id, event.employee_id, told_at, letter_id, day, event.course, event.present, minutes
+    )
 
 
 def milliseconds(seconds: float | None) -> int | None:

@@ -12,6 +12,7 @@ All are multiplied by `scale`, which turns milliseconds into seconds. Points, 0 
 lines between given values, or of the distance to a target. An indicator with neither is shown and not scored.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -51,12 +52,24 @@ SUMS: Mapping[Source, frozenset[str]] = {
             "free_of_compliance_critical", "free_of_other",
         )
     ),
-    "training": frozenset(("examinations", "passed", "scored", "score_sum")),
+    "training": frozenset(("examinations", "passed", "scored", "score_sum", "meetings", "attended", "minutes")),
     "manual": frozenset(("raters", "rating_sum")),
 }  # fmt: skip
 """The sums that are kept for each day, by source."""
-LIMITS: Mapping[tuple[Source, int], tuple[str, str]] = {("calls", 20): ("within_20s", "waits")}
-"""Limits in seconds within which facts are counted as they arrive: measure and base."""
+DAILY_LIMIT = 20
+"""Seconds within which every centre's answered calls are counted. Within other limits they are from the moment on at
+which an indicator asks for it, and all that came before is counted then."""
+
+
+def within(seconds: int) -> str:
+    """The sum of the calls that were answered within so many seconds."""
+    return f"within_{seconds}s"
+
+
+def limit_of(measure: str) -> int | None:
+    """The other way round; None for other sums."""
+    found = re.fullmatch(r"within_(\d+)s", measure)
+    return int(found[1]) if found else None
 
 
 class Spread(NamedTuple):
@@ -210,8 +223,8 @@ class Definition(BaseModel):
     measure: str = ""
     """Not given for `within`, where `limit` says it."""
     base: str = ""
-    limit: int | None = None
-    """Seconds, for `within`."""
+    limit: Annotated[int, Field(ge=1, le=3600)] | None = None
+    """Seconds within which a call has to be answered, for `within`."""
     scale: Annotated[Number, Field(gt=0, max_digits=12)] = Decimal(1)
     names: Names
     unit: Name
@@ -224,17 +237,13 @@ class Definition(BaseModel):
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         if self.formula == "within":
-            counted = LIMITS.get((self.source, self.limit or 0))
-            if counted is None:
-                known = ", ".join(f"{source} {limit}" for source, limit in LIMITS)
-                raise ValueError(f"facts are counted within these limits only: {known}")
-            if self.measure or self.base:
-                raise ValueError("'within' takes a limit, and no measure or base")
-            self.measure, self.base = counted
+            if self.source != "calls" or self.limit is None or self.measure or self.base:
+                raise ValueError("'within' is for calls, and takes a limit and no measure or base")
+            self.measure, self.base = within(self.limit), "waits"
         elif self.limit is not None:
             raise ValueError("only 'within' takes a limit")
         for name in (self.measure, self.base):
-            if name not in SUMS[self.source]:
+            if name not in SUMS[self.source] and self.limit is None:
                 known = ", ".join(sorted(SUMS[self.source]))
                 raise ValueError(f"{self.source} has no sum {name!r}; there are {known}")
         self._check_points()

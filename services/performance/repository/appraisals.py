@@ -12,7 +12,7 @@ from sqlalchemy import Select, select, text
 from sqlalchemy.engine import RowMapping
 
 from services.performance.domain.chain import Head
-from services.performance.domain.facts import audit_errors
+from services.performance.domain.facts import audit_errors, error_classes
 from services.performance.domain.ledger import POOL, Booked, Counted, Movement, Revision, movements, standings
 from services.performance.domain.templates import (
     ADJUSTMENT,
@@ -71,6 +71,7 @@ async def know_revision(
     assert tx.cause is not None
     submitted = event if isinstance(event, AuditSubmitted) else None
     errors = audit_errors(submitted) if submitted else None
+    still = event.failed_criteria if isinstance(event, AuditRescored) else None
     competencies = sorted({c.competency for c in submitted.failed_criteria}) if submitted else []
     passed = event.type == "qa.audit.passed.v1" if submitted else isinstance(event, AuditRescored) and event.passed
     known = await tx.scalar(
@@ -93,8 +94,10 @@ async def know_revision(
                         known.lasting_classes, known.competencies
                   WHERE known.submitted_on IS NOT NULL)
         )
-        INSERT INTO performance.audit_revisions (audit_id, revision, event_id, score, passed, possible, told_at)
-        VALUES (:audit_id, :revision, :event_id, :score, :passed, :possible, :told_at)
+        INSERT INTO performance.audit_revisions
+               (audit_id, revision, event_id, score, passed, possible, told_at, error_classes, competencies)
+        VALUES (:audit_id, :revision, :event_id, :score, :passed, :possible, :told_at,
+                CAST(:still_errors AS text[]), CAST(:still_competencies AS text[]))
         ON CONFLICT DO NOTHING RETURNING true
         """),
         {
@@ -113,6 +116,8 @@ async def know_revision(
             "passed": passed,
             "possible": event.possible_points,
             "told_at": tx.cause.time,
+            "still_errors": None if still is None else error_classes(still),
+            "still_competencies": None if still is None else sorted({c.competency for c in still}),
         },
     )
     return bool(known)

@@ -95,8 +95,9 @@ async def _missed(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
         rows: Any = await tx.tuples(
             text("""
             SELECT line.appraisal_id, competency, count(*)
-            FROM performance.ledger_entries line JOIN performance.audits audit USING (audit_id),
-                 unnest(audit.competencies) AS competency
+            FROM performance.ledger_entries line JOIN performance.audits audit USING (audit_id)
+            JOIN performance.audit_revisions revision USING (audit_id, revision),
+                 unnest(coalesce(revision.competencies, audit.competencies)) AS competency
             WHERE line.appraisal_id = ANY(CAST(:ids AS uuid[])) AND line.kind = 'entry' AND line.reversed_by IS NULL
             GROUP BY 1, 2
             """),

@@ -16,6 +16,7 @@ from sqlalchemy.engine import RowMapping
 
 from services.performance.domain.templates import PROBATION
 from services.performance.tables import cycles
+from shared.contracts.recruiting import EmployeeStarted
 from shared.db import Tx
 from shared.ids import new_id
 
@@ -82,25 +83,27 @@ async def change(tx: Tx, id: UUID, **values: Any) -> RowMapping:
     return row
 
 
-async def know_careers(tx: Tx, known: Sequence[tuple[UUID, date, UUID | None]]) -> None:
-    """Keep since when each of these employees has been here, and by which application."""
-    newest: dict[UUID, tuple[date, UUID | None]] = {}
-    for employee, day, application in known:
-        since, by = newest.get(employee, (day, None))
-        newest[employee] = (min(since, day), by or application)
+async def know_careers(tx: Tx, told: Sequence[EmployeeStarted]) -> None:
+    """Keep since when each of these employees has been here, by which application and through which channel."""
+    known: dict[UUID, tuple[date, UUID | None, str | None]] = {}
+    for event in told:
+        since, by, through = known.get(event.employee_id, (event.date, None, None))
+        known[event.employee_id] = (
+            min(since, event.date), by or event.application_id, through or event.source_channel
+        )  # fmt: skip
+    ids = sorted(known)
+    days, applications, channels = zip(*(known[id] for id in ids), strict=True)
     await tx.run(
         text("""
-        INSERT INTO performance.careers AS career (employee_id, started_on, application_id)
-        SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:days AS date[]), CAST(:applications AS uuid[]))
+        INSERT INTO performance.careers AS career (employee_id, started_on, application_id, source_channel)
+        SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:days AS date[]), CAST(:applications AS uuid[]),
+                             CAST(:channels AS text[]))
         ON CONFLICT (employee_id) DO UPDATE SET
                started_on = least(career.started_on, excluded.started_on),
-               application_id = coalesce(career.application_id, excluded.application_id)
+               application_id = coalesce(career.application_id, excluded.application_id),
+               source_channel = coalesce(career.source_channel, excluded.source_channel)
         """),
-        {
-            "ids": sorted(newest),
-            "days": [newest[id][0] for id in sorted(newest)],
-            "applications": [newest[id][1] for id in sorted(newest)],
-        },
+        {"ids": ids, "days": list(days), "applications": list(applications), "channels": list(channels)},
     )
 
 

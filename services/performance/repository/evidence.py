@@ -9,7 +9,7 @@ from sqlalchemy.engine import RowMapping
 
 from services.performance.domain.evidence import Evidence, Piece, behind, sums_of_fact
 from services.performance.domain.explanation import Explanation
-from services.performance.domain.indicators import Guard, Indicator, Source
+from services.performance.domain.indicators import Guard, Indicator, Source, limit_of
 from services.performance.repository import facts, ledger
 from services.performance.repository.indicators import by_version
 from shared.db import Tx
@@ -25,13 +25,13 @@ async def behind_entries(tx: Tx, appraisal: RowMapping, explained: Explanation) 
     if not measured:
         return {}
     known = await by_version(tx, set(measured.values()))
-    read: dict[tuple[Source, tuple[Guard, ...]], list[Piece]] = {}
+    read: dict[tuple[Source, tuple[Guard, ...], int | None], list[Piece]] = {}
     found: dict[UUID, list[Evidence]] = {}
     for id, (key, version) in measured.items():
         indicator = known[key, version]
         if indicator.source == "manual":
             continue
-        group = (indicator.source, indicator.guards)
+        group = (indicator.source, indicator.guards, limit_of(indicator.measure))
         if group not in read:
             read[group] = await _days(tx, appraisal, indicator)
         found[id] = behind(indicator, read[group])
@@ -62,6 +62,7 @@ async def of_day(
 
 async def _days(tx: Tx, appraisal: RowMapping, indicator: Indicator) -> list[Piece]:
     rows = await facts.days(
-        tx, indicator.source, appraisal["employee_id"], appraisal["first_day"], appraisal["last_day"], indicator.guards
-    )
+        tx, indicator.source, appraisal["employee_id"], appraisal["first_day"], appraisal["last_day"], indicator.guards,
+        names=(indicator.measure,),
+    )  # fmt: skip
     return [Piece(str(row["day"]), dict(row)) for row in rows]

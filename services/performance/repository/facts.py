@@ -5,7 +5,7 @@ the old out of its day and puts the new into its own. So a copy told twice chang
 changes just the days it concerns, also when it moves to another day, queue or agent.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -17,9 +17,11 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import RowMapping
 
 from services.performance import tables
-from services.performance.domain.facts import CallFact, CaseFact, RatingFact, TrainingFact
-from services.performance.domain.indicators import SUMS, Source, Spread
+from services.performance.domain.facts import AttendanceFact, CallFact, CaseFact, RatingFact, TrainingFact
+from services.performance.domain.indicators import DAILY_LIMIT, SUMS, Source, Spread, limit_of
 from shared.db import Tx
+
+Fact = CallFact | CaseFact | RatingFact | AttendanceFact
 
 
 class Measure(NamedTuple):
@@ -33,10 +35,12 @@ class Measure(NamedTuple):
 class Counted:
     """One kind of fact, and what is summed up of it."""
 
-    row: type[CallFact] | type[CaseFact] | type[RatingFact]
+    row: type[Fact]
     facts: Table
     days: Table
     measures: Mapping[str, Measure]
+    beside: str = ""
+    """Another statement over `moved`, the facts as they say now and, with `sign` -1, as they said before."""
     key: tuple[str, ...] = field(init=False)
     record: TextClause = field(init=False)
 
@@ -64,8 +68,8 @@ def _record(kind: Counted) -> TextClause:
     ), moved AS (
         SELECT 1 AS sign, {", ".join(f"new_{name} AS {name}" for name in needed)} FROM written
         UNION ALL
-        SELECT -1, {", ".join(f"old_{name}" for name in needed)} FROM written WHERE old_agent_id IS NOT NULL
-    )
+        SELECT -1, {", ".join(f"old_{name}" for name in needed)} FROM written WHERE old_day IS NOT NULL
+    ){kind.beside}
     INSERT INTO {kind.days.fullname} AS days ({", ".join([*by, *kind.measures])})
     SELECT {", ".join(by)}, {sums} FROM moved GROUP BY {", ".join(by)} ORDER BY {", ".join(by)}
     ON CONFLICT ({", ".join(by)}) DO UPDATE
@@ -73,6 +77,14 @@ def _record(kind: Counted) -> TextClause:
     """)
 
 
+# Limits come with the definitions of indicators; see `count_within`.
+_WITHIN = """, within AS (
+    INSERT INTO performance.call_limit_days AS days (agent_id, day, queue, seconds, calls)
+    SELECT agent_id, day, queue, seconds, sum(sign)
+    FROM moved JOIN performance.call_limits ON answered AND wait_ms <= seconds * 1000
+    GROUP BY agent_id, day, queue, seconds HAVING sum(sign) <> 0 ORDER BY agent_id, day, queue, seconds
+    ON CONFLICT (agent_id, day, queue, seconds) DO UPDATE SET calls = days.calls + excluded.calls
+)"""
 # Of calls nobody answered only the number is kept: what telephony times there is ringing, not work.
 CALLS = Counted(
     CallFact,
@@ -95,6 +107,7 @@ CALLS = Counted(
             "talk_ms::bigint + coalesce(hold_ms, 0) + coalesce(wrap_up_ms, 0)", "answered AND talk_ms IS NOT NULL"
         ),
     },
+    _WITHIN,
 )
 CASES = Counted(
     CaseFact,
@@ -113,9 +126,15 @@ RATINGS = Counted(
     tables.rating_days,
     {"ratings": Measure("1"), "rating_sum": Measure("rating")},
 )
+ATTENDANCE = Counted(
+    AttendanceFact,
+    tables.attendance_facts,
+    tables.training_days,
+    {"meetings": Measure("1"), "attended": Measure("1", "present"), "minutes": Measure("minutes")},
+)
 
 
-async def record(tx: Tx, kind: Counted, given: Sequence[CallFact | CaseFact | RatingFact]) -> None:
+async def record(tx: Tx, kind: Counted, given: Sequence[Fact]) -> None:
     """Keep the newest copy of each fact, and the sums of the days concerned."""
     if not given:
         return
@@ -127,6 +146,28 @@ async def record(tx: Tx, kind: Counted, given: Sequence[CallFact | CaseFact | Ra
             newest[fact[:width]] = fact
     rows = [newest[key] for key in sorted(newest)]  # one order everywhere: no deadlocks
     await tx.run(kind.record, dict(zip(kind.row._fields, map(list, zip(*rows, strict=True)), strict=True)))
+
+
+async def count_within(tx: Tx, seconds: int) -> None:
+    """From now on count the calls answered within so many seconds, and count those that are there already, once.
+
+    Whoever writes calls waits until this transaction has ended, or this for them: so each call counts exactly once.
+    """
+    there = text("SELECT seconds FROM performance.call_limits WHERE seconds = :seconds")
+    if seconds == DAILY_LIMIT or await tx.scalar(there, {"seconds": seconds}):
+        return
+    await tx.run(text("SET LOCAL statement_timeout = '15min'"))
+    await tx.run(text("LOCK TABLE performance.call_facts IN SHARE ROW EXCLUSIVE MODE"))
+    new = text("INSERT INTO performance.call_limits VALUES (:seconds) ON CONFLICT DO NOTHING RETURNING seconds")
+    if await tx.scalar(new, {"seconds": seconds}):
+        await tx.run(
+            text("""
+            INSERT INTO performance.call_limit_days (agent_id, day, queue, seconds, calls)
+            SELECT agent_id, day, queue, CAST(:seconds AS integer), count(*) FROM performance.call_facts
+            WHERE answered AND wait_ms <= CAST(:seconds AS integer) * 1000 GROUP BY 1, 2, 3
+            """),
+            {"seconds": seconds},
+        )
 
 
 class Days(NamedTuple):
@@ -155,8 +196,8 @@ class Known(NamedTuple):
 Pairs = frozenset[tuple[str, str]]
 
 
-def _of_days(source: Source, *, one: bool, guards: bool) -> str:
-    """FROM and WHERE over the day sums of the employees `:employees` between `:first` and `:last`."""
+def _of_days(source: Source, names: Sequence[str], *, one: bool, guards: bool) -> str:
+    """FROM and WHERE over the day sums of these names, of the employees `:employees` between `:first` and `:last`."""
     table, by_login = DAYS[source]
     # Of one employee the logins come as an array, so that PostgreSQL looks into the view for these only.
     logins = """
@@ -172,6 +213,15 @@ def _of_days(source: Source, *, one: bool, guards: bool) -> str:
         """
         if by_login
         else f"FROM performance.{table} days"
+    )
+    found += "".join(
+        f"""
+        LEFT JOIN performance.call_limit_days {name}
+          ON {name}.seconds = {limit}
+         AND ({name}.agent_id, {name}.day, {name}.queue) = (days.agent_id, days.day, days.queue)
+        """
+        for name in names
+        if (limit := _beside(name))
     )
     spared = f"""
       AND NOT EXISTS (SELECT FROM performance.circumstances spared
@@ -197,8 +247,8 @@ async def sums(
     """
     wanted, asked = sorted(names or SUMS[source]), sorted(pairs)
     owner = "holder" if DAYS[source].by_login else "days"
-    found = _of_days(source, one=len(employees) == 1, guards=bool(guards))
-    query = f"SELECT {owner}.employee_id, {_summed('days.', wanted)} {found} GROUP BY 1"
+    found = _of_days(source, wanted, one=len(employees) == 1, guards=bool(guards))
+    query = f"SELECT {owner}.employee_id, {_summed(_column, wanted)} {found} GROUP BY 1"
     if asked:
         spreads = ", ".join(
             f"""
@@ -208,8 +258,8 @@ async def sums(
             for i, (m, b) in enumerate(asked)
         )
         query = f"""
-        SELECT employee_id, {_summed("", wanted)}, {spreads}
-        FROM (SELECT {owner}.employee_id, {_summed("days.", wanted)} {found} GROUP BY 1, days.day) AS each_day
+        SELECT employee_id, {_summed(str, wanted)}, {spreads}
+        FROM (SELECT {owner}.employee_id, {_summed(_column, wanted)} {found} GROUP BY 1, days.day) AS each_day
         GROUP BY 1
         """
     values: dict[str, Any] = {"employees": list(employees), "first": first, "last": last}
@@ -224,9 +274,19 @@ async def sums(
     return known
 
 
-def _summed(of: str, names: Sequence[str]) -> str:
+def _beside(name: str) -> int | None:
+    """The limit in seconds of a sum that is kept beside the days, not in them."""
+    limit = limit_of(name)
+    return None if limit == DAILY_LIMIT else limit
+
+
+def _column(name: str) -> str:
+    return f"coalesce({name}.calls, 0)" if _beside(name) else f"days.{name}"
+
+
+def _summed(of: Callable[[str], str], names: Sequence[str]) -> str:
     # Whole numbers stay whole: PostgreSQL would go on with numeric, which is slow.
-    return ", ".join(f"sum({of}{name})" + ("" if name == "score_sum" else "::bigint") + f" AS {name}" for name in names)
+    return ", ".join(f"sum({of(name)})" + ("" if name == "score_sum" else "::bigint") + f" AS {name}" for name in names)
 
 
 async def guards_in_force(tx: Tx, first: date, last: date) -> frozenset[str]:
@@ -242,18 +302,28 @@ async def guards_in_force(tx: Tx, first: date, last: date) -> frozenset[str]:
 
 
 async def days(
-    tx: Tx, source: Source, employee_id: UUID, first: date, last: date, guards: Sequence[str] = ()
-) -> Sequence[RowMapping]:
-    """The sums of each day that has any, for one employee."""
-    names = sorted(SUMS[source])
+    tx: Tx, source: Source, employee_id: UUID, first: date, last: date, guards: Sequence[str] = (), *,
+    names: Collection[str] = (),
+) -> Sequence[RowMapping]:  # fmt: skip
+    """The sums of each day that has any, for one employee; with `names`, also these."""
+    wanted = sorted(SUMS[source].union(names))
     query = f"""
-    SELECT days.day, {", ".join(f"sum(days.{name}) AS {name}" for name in names)}
-    {_of_days(source, one=True, guards=bool(guards))} GROUP BY 1 ORDER BY 1
+    SELECT days.day, {", ".join(f"sum({_column(name)}) AS {name}" for name in wanted)}
+    {_of_days(source, wanted, one=True, guards=bool(guards))} GROUP BY 1 ORDER BY 1
     """
     values: dict[str, Any] = {"employees": [employee_id], "first": first, "last": last}
     return await tx.all(text(query), values | ({"guards": list(guards)} if guards else {}))
 
 
+_NEWEST = """
+    SELECT score, passed, revision, error_classes FROM performance.audit_revisions
+    WHERE audit_id = audit.audit_id ORDER BY revision DESC LIMIT 1
+"""
+# Where a rescoring did not tell what still fails: an audit that passes now has no fatal fail any more.
+_CLASSES = """
+    coalesce(newest.error_classes, CASE WHEN newest.passed AND newest.revision > 1 THEN audit.lasting_classes
+                                        ELSE audit.error_classes END)
+"""
 _SINGLE: Mapping[Source, str] = {
     "calls": """
         SELECT fact.call_id AS fact, fact.queue, fact.answered, fact.wait_ms, fact.talk_ms, fact.hold_ms,
@@ -275,16 +345,18 @@ _SINGLE: Mapping[Source, str] = {
         WHERE holder.employee_id = :employee AND fact.day = :day AND :day >= valid_from AND :day < valid_to
         ORDER BY 1
     """,
-    "audits": """
-        SELECT audit.audit_id::text AS fact, audit.call_id, audit.error_classes, newest.score
-        FROM performance.audits audit JOIN LATERAL (
-            SELECT score FROM performance.audit_revisions WHERE audit_id = audit.audit_id
-            ORDER BY revision DESC LIMIT 1) newest ON newest.score IS NOT NULL
+    "audits": f"""
+        SELECT audit.audit_id::text AS fact, audit.call_id, {_CLASSES} AS error_classes, newest.score
+        FROM performance.audits audit JOIN LATERAL ({_NEWEST}) newest ON newest.score IS NOT NULL
         WHERE audit.employee_id = :employee AND audit.submitted_on = :day ORDER BY 1
     """,
     "training": """
-        SELECT event_id AS fact, course, purpose, passed, score FROM performance.training_facts
-        WHERE employee_id = :employee AND day = :day ORDER BY 1
+        SELECT event_id AS fact, course, passed, score, NULL AS present, NULL AS minutes
+        FROM performance.training_facts WHERE employee_id = :employee AND day = :day
+        UNION ALL
+        SELECT meeting_id::text, course, NULL, NULL, present, minutes
+        FROM performance.attendance_facts WHERE employee_id = :employee AND day = :day
+        ORDER BY 1
     """,
 }
 
@@ -311,15 +383,11 @@ async def recount_audits(tx: Tx, audit_id: UUID) -> None:
         UPDATE performance.audit_days days
            SET (audits, score_sum, {", ".join(f"free_of_{name}" for name in classes)}) = (
             SELECT count(*), coalesce(sum(known.score), 0), {free} FROM (
-                SELECT newest.score,
-                       CASE WHEN newest.passed AND newest.revision > 1 THEN each.lasting_classes
-                            ELSE each.error_classes END AS classes
-                FROM performance.audits each JOIN LATERAL (
-                    SELECT score, passed, revision FROM performance.audit_revisions
-                    WHERE audit_id = each.audit_id ORDER BY revision DESC LIMIT 1) newest ON newest.score IS NOT NULL
-                WHERE each.employee_id = days.employee_id AND each.submitted_on = days.day) AS known)
-          FROM performance.audits audit
-         WHERE audit.audit_id = :id AND days.employee_id = audit.employee_id AND days.day = audit.submitted_on
+                SELECT newest.score, {_CLASSES} AS classes
+                FROM performance.audits audit JOIN LATERAL ({_NEWEST}) newest ON newest.score IS NOT NULL
+                WHERE audit.employee_id = days.employee_id AND audit.submitted_on = days.day) AS known)
+          FROM performance.audits changed
+         WHERE changed.audit_id = :id AND days.employee_id = changed.employee_id AND days.day = changed.submitted_on
         """),
         {"id": audit_id},
     )

@@ -23,11 +23,11 @@ async def grades(tx: Tx, cycle_id: UUID) -> Counter[str]:
 
 
 async def people(tx: Tx, cycle_id: UUID) -> list[Person]:
-    """Everybody in the cycle. From which channel somebody came, no event tells performance; so it is null."""
+    """Everybody in the cycle."""
     rows: Any = await tx.tuples(
         text("""
         SELECT appraisal.id, appraisal.total, appraisal.low, appraisal.high, appraisal.grade, person.team,
-               person.team_lead_id, cycle.last_day - career.started_on
+               person.team_lead_id, cycle.last_day - career.started_on, career.source_channel
         FROM performance.appraisals appraisal
         JOIN performance.cycles cycle ON cycle.id = appraisal.cycle_id
         JOIN performance.employees person ON person.employee_id = appraisal.employee_id
@@ -37,6 +37,6 @@ async def people(tx: Tx, cycle_id: UUID) -> list[Person]:
         {"cycle": cycle_id},
     )
     return [
-        Person(str(id), total, low, high, grade, team, str(lead) if lead else None, days, None)
-        for id, total, low, high, grade, team, lead, days in rows
+        Person(str(id), total, low, high, grade, team, str(lead) if lead else None, days, channel)
+        for id, total, low, high, grade, team, lead, days, channel in rows
     ]

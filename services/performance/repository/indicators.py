@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.engine import RowMapping
 
 from services.performance.domain.indicators import Definition, Indicator, Level, Target
+from services.performance.repository import facts
 from services.performance.tables import indicators
 from shared.db import Tx
 from shared.errors import IllegalState
@@ -40,6 +41,8 @@ async def add(tx: Tx, new: Definition) -> RowMapping:
             "Version {version} of {indicator} holds from {day}; a new version has to hold from a later day.",
             version=newest["version"], indicator=new.indicator, day=newest["valid_from"],
         )  # fmt: skip
+    if new.limit is not None:
+        await facts.count_within(tx, new.limit)
     told = new.model_dump(mode="json")
     row = await tx.first(
         insert(indicators)

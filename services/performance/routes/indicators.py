@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.engine import RowMapping
 
 from services.performance.domain.indicators import (
+    SUMS,
     Definition,
     Direction,
     Formula,
@@ -18,6 +19,7 @@ from services.performance.domain.indicators import (
     Source,
     Target,
     Value,
+    limit_of,
 )
 from services.performance.repository import facts
 from services.performance.repository import indicators as repository
@@ -53,6 +55,8 @@ class IndicatorView(BaseModel):
     target: Target | None
     least_n: int
     guards: list[Guard]
+    limit: int | None
+    """Seconds, of a share within a limit."""
 
 
 class IntervalView(BaseModel):
@@ -101,7 +105,7 @@ async def list_indicators(
 
 
 def _view(row: RowMapping, language: str) -> IndicatorView:
-    return IndicatorView(**row, indicator=row["key"], name=row["names"][language])
+    return IndicatorView(**row, indicator=row["key"], name=row["names"][language], limit=limit_of(row["measure"]))
 
 
 @router.post("/indicators", status_code=201)
@@ -139,7 +143,8 @@ async def indicator_values(
             groups.setdefault((indicator.source, indicator.guards), []).append(indicator)
     for (source, guards), asked in groups.items():
         pairs = frozenset((i.measure, i.base) for i in asked if i.needs_spread)
-        known = await facts.sums(tx, source, [employee_id], first, last, guards=guards, pairs=pairs)
+        names = SUMS[source].union(i.measure for i in asked)
+        known = await facts.sums(tx, source, [employee_id], first, last, guards=guards, pairs=pairs, names=names)
         sums, spreads = known[employee_id]
         for indicator in asked:
             found = indicator.of(sums, spreads.get((indicator.measure, indicator.base)))

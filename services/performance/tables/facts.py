@@ -82,6 +82,17 @@ call_days = _days(
         "wrap_up_ms", "handling_ms",
     ),
 )  # fmt: skip
+call_limits = Table("call_limits", metadata, Column("seconds", Integer, primary_key=True, autoincrement=False))
+"""Limits, beside 20 seconds, within which answered calls are counted, because an indicator asks for it."""
+call_limit_days = Table(
+    "call_limit_days",
+    metadata,
+    Column("agent_id", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("queue", Text, primary_key=True),
+    Column("seconds", Integer, primary_key=True),
+    Column("calls", BigInteger, nullable=False),
+)
 case_days = _days("case_days", "category", sums=("cases", "resolved", "contacts_known", "resolved_at_first_contact"))
 rating_days = _days("rating_days", sums=("ratings", "rating_sum"))
 
@@ -111,6 +122,8 @@ audit_revisions = Table(
     Column("passed", Boolean),
     Column("possible", Numeric),
     Column("told_at", DateTime(timezone=True)),
+    Column("error_classes", ARRAY(Text)),
+    Column("competencies", ARRAY(Text)),
 )
 audit_days = Table(
     "audit_days",
@@ -141,10 +154,26 @@ training_days = Table(
     metadata,
     Column("employee_id", Uuid, primary_key=True),
     Column("day", Date, primary_key=True),
-    Column("examinations", BigInteger, nullable=False),
-    Column("passed", BigInteger, nullable=False),
-    Column("scored", BigInteger, nullable=False),
-    Column("score_sum", Numeric, nullable=False),
+    Column("examinations", BigInteger, nullable=False, server_default="0"),
+    Column("passed", BigInteger, nullable=False, server_default="0"),
+    Column("scored", BigInteger, nullable=False, server_default="0"),
+    Column("score_sum", Numeric, nullable=False, server_default="0"),
+    Column("meetings", BigInteger, nullable=False, server_default="0"),
+    Column("attended", BigInteger, nullable=False, server_default="0"),
+    Column("minutes", BigInteger, nullable=False, server_default="0"),
+)
+attendance_facts = Table(
+    "attendance_facts",
+    metadata,
+    Column("meeting_id", Uuid, primary_key=True),
+    Column("employee_id", Uuid, primary_key=True),
+    Column("told_at", DateTime(timezone=True), nullable=False),
+    Column("letter_id", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("course", Text, nullable=False),
+    Column("present", Boolean, nullable=False),
+    Column("minutes", Integer, nullable=False),
+    Index("attendance_facts_by_employee", "employee_id", "day"),
 )
 circumstances = Table(
     "circumstances",
@@ -164,4 +193,5 @@ careers = Table(
     Column("employee_id", Uuid, primary_key=True),
     Column("started_on", Date, nullable=False),
     Column("application_id", Uuid),
+    Column("source_channel", Text),
 )

@@ -94,7 +94,7 @@ async def _sign_probation(case: Case) -> None:
         await check_others(employee, {"agent_id", "team_lead_id", "mentor_id"}, tx)
         await employees.add(tx, employee, case.actor.sub)
         await candidates.become_employee(tx, application.candidate_id, employee_id)
-        tx.emit(_about(employee.started(), application.id))
+        tx.emit(_about(employee.started(), application.id, application.channel))
     await repository.alter(
         tx, case.id, employee_id=employee_id, probation_ends_on=contract.probation_ends_on,
         starts_on=employment["starts_on"] or contract.starts_on,
@@ -191,8 +191,8 @@ async def _employee(tx: Tx, id: UUID) -> Employee:
     return found
 
 
-def _about(event: EmployeeStarted, application_id: UUID) -> EmployeeStarted:
-    return event.model_copy(update={"application_id": application_id})
+def _about(event: EmployeeStarted, application_id: UUID, channel: str | None = None) -> EmployeeStarted:
+    return event.model_copy(update={"application_id": application_id, "source_channel": channel})
 
 
 def _particulars(employee: Employee, case: Case) -> dict[str, Any]:

@@ -58,7 +58,8 @@ class Assignment:
     `due_on`: so many working days after the audit was submitted, or after a dispute about it was decided.
     `remaining_criteria`: what is left of the failed ones after the audit was rescored; None for all. `no_longer_owed`:
     it was completed before the audit was overturned. `overdue_at`: when it was found to be late, and `escalated_to`
-    the lead who was told. `follow_up_met`: whether the next audit by the same scorecard met the criteria.
+    the lead who was told. `stand_in`: the coach it had first has left. `follow_up_met`: whether the next audit by the
+    same scorecard met the criteria.
     """
 
     id: UUID
@@ -96,6 +97,7 @@ class Assignment:
     follow_up_audit_id: UUID | None = None
     follow_up_met: bool | None = None
     no_longer_owed: bool = False
+    stand_in: bool = False
     note: str | None = None
     version: int = 1
 

@@ -309,6 +309,15 @@ def choose_coach(rule: Rule, person: Person, loads: Mapping[UUID, int]) -> UUID 
     return next((id for who in rule.coaches if (id := candidates[who]) and id != person.employee_id), None)
 
 
+def next_coach(rule: Rule | None, person: Person, loads: Mapping[UUID, int], current: UUID | None) -> UUID | None:
+    """Who coaches in place of one who has left: by the rule as people stand now, else the team lead. `current`, who
+    stands in already, stays where the rule asks for any of its group; so load alone moves nobody."""
+    found = choose_coach(rule, person, loads) if rule else None
+    if rule and found in rule.coach_group and current in loads and current in rule.coach_group:
+        return current
+    return found or (person.team_lead_id if person.team_lead_id != person.employee_id else None)
+
+
 class Trial:
     """What a rule would have done."""
 

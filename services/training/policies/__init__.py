@@ -5,7 +5,7 @@ from datetime import timedelta
 from services.training.policies import certificates, coaching, enrolment, planning
 from shared.contracts.performance import AppraisalFinalised
 from shared.contracts.qa import AuditDisputed, AuditFailed, AuditOverturned, AuditPassed, AuditRescored
-from shared.contracts.recruiting import EmployeeChanged, EmployeeStarted
+from shared.contracts.recruiting import EmployeeChanged, EmployeeLeft, EmployeeStarted
 from shared.delivery import Policies
 from shared.people import PEOPLE_POLICIES
 from shared.service import Job
@@ -19,6 +19,7 @@ POLICIES: Policies = {
         enrolment.enrol_newcomers,
     ],
     EmployeeChanged: [*PEOPLE_POLICIES[EmployeeChanged], coaching.find_missing_coaches, enrolment.enrol_newcomers],
+    EmployeeLeft: [*PEOPLE_POLICIES[EmployeeLeft], coaching.replace_coaches],
     AuditPassed: [coaching.remember_passes],
     AuditOverturned: [coaching.owe_only_what_stands],
     AuditRescored: [coaching.owe_only_what_stands],
@@ -33,8 +34,10 @@ DAILY = timedelta(hours=1)
 
 JOBS = (
     Job("overdue", DAILY, coaching.mark_what_is_late),
+    Job("coaches", DAILY, coaching.replace_coaches_gone_today),
     Job("enrolment", DAILY, enrolment.enrol_by_rule),
     Job("certificates", DAILY, certificates.warn_and_expire),
     Job("calendar", DAILY, planning.remind_of_deadlines),
     Job("tally", DAILY, planning.propose_needs_from_audits),
+    Job("surveys", DAILY, planning.propose_needs_from_surveys),
 )

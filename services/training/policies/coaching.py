@@ -10,7 +10,17 @@ from typing import Any
 from uuid import UUID
 
 from services.training.domain.coaching import DISPUTED, UPHELD, Assignment, Audit, assign, follow
-from services.training.domain.rules import Firing, Memory, Person, Result, Rule, choose_coach, consider, in_order
+from services.training.domain.rules import (
+    Firing,
+    Memory,
+    Person,
+    Result,
+    Rule,
+    choose_coach,
+    consider,
+    in_order,
+    next_coach,
+)
 from services.training.repository import audits, catalogue, coaching, people
 from services.training.repository.coaching import Step
 from shared.calendar import add_working_days, local_day
@@ -22,7 +32,7 @@ from shared.contracts.qa import (
     AuditRescored,
     AuditRevised,
 )
-from shared.contracts.recruiting import EmployeeStarted
+from shared.contracts.recruiting import EmployeeLeft, EmployeeStarted
 from shared.contracts.training import CoachingAssigned, CoachingCancelled, CoachingEvent, CoachingOverdue
 from shared.db import Tx
 from shared.delivery import Delivered, bulk
@@ -225,20 +235,40 @@ async def find_missing_coaches(delivered: Sequence[Delivered[EmployeeStarted]], 
 
     After `know_employees`, whose locks on the employees make assignments of theirs wait, or us for them.
     """
-    causes = {event.employee_id: letter.id for event, letter in delivered}
-    waiting = await coaching.hold_without_coach(tx, causes)
+    await _find_coaches({event.employee_id: letter.id for event, letter in delivered}, tx)
+
+
+async def replace_coaches(event: EmployeeLeft, tx: Tx) -> None:
+    """Somebody else takes over what a coach who has left did not finish. After `note_leaving`."""
+    alone = await coaching.without_coach(tx, local_day(tx.now, tx.settings.zone), event.employee_id)
+    await _find_coaches(dict.fromkeys(alone, tx.cause and tx.cause.id), tx)
+
+
+async def replace_coaches_gone_today(tx: Tx) -> None:
+    """Who is to leave on a day that was told before has left when the day comes."""
+    alone = await coaching.without_coach(tx, local_day(tx.now, tx.settings.zone))
+    await _find_coaches(dict.fromkeys(alone), tx)
+
+
+async def _find_coaches(causes: Mapping[UUID, str | None], tx: Tx) -> None:
+    """Coaches for what these employees owe: where there is none yet, where the one there was has left, and anew where
+    somebody stands in. `causes`: employee → the event behind it."""
+    today = local_day(tx.now, tx.settings.zone)
+    known = await people.hold(tx, causes, today, known=True) if causes else {}
+    waiting = await coaching.hold_without_coach(tx, causes, today) if known else []
     if not waiting:
         return
-    today = local_day(tx.now, tx.settings.zone)
-    known = await people.hold(tx, causes, today, known=True)
     rules = {rule.key: rule for rule in await coaching.rules(tx)}
     loads = await coaching.loads(tx, {id for rule in rules.values() for id in rule.coach_group}, today)
     for before in waiting:
-        rule = rules.get(before.rule)
-        coach = choose_coach(rule, known[before.employee_id], loads) if rule else None
-        if coach:
-            after = replace(before, coach_id=coach)
-            await coaching.save(tx, before, after, "coach_found", actor=US, cause=causes[before.employee_id])
+        rule, person = rules.get(before.rule), known[before.employee_id]
+        if before.coach_id or before.stand_in:
+            after = replace(before, coach_id=next_coach(rule, person, loads, before.coach_id), stand_in=True)
+        else:
+            after = replace(before, coach_id=choose_coach(rule, person, loads) if rule else None)
+        if after != before:
+            action = "coach_replaced" if after.stand_in else "coach_found"
+            await coaching.save(tx, before, after, action, actor=US, cause=causes[before.employee_id])
 
 
 async def mark_what_is_late(tx: Tx) -> None:

@@ -2,8 +2,11 @@
 
 from datetime import date, datetime, time
 
+from pydantic import TypeAdapter
+
 from services.training.domain.calendar import REMINDERS
 from services.training.domain.planning import month_after
+from services.training.domain.surveys import SurveyQuestion, wanting
 from services.training.repository import audits, catalogue, planning
 from services.training.repository.rows import remind
 from shared.calendar import local_day
@@ -50,6 +53,24 @@ async def propose_needs_from_audits(tx: Tx) -> None:
             evidence={"month": f"{first:%Y-%m}", "audits": n, "failed": failed, "employees": len(count["employees"]),
                       "rate": round(failed / n, 4), "low": float(rate.low), "high": float(rate.high)},
         )  # fmt: skip
+
+
+async def propose_needs_from_surveys(tx: Tx) -> None:
+    """A survey that is closed, and came out low, becomes a need, once. It rests on what everybody can read of the
+    survey and on nothing else, so that nobody is found out by it."""
+    today = local_day(tx.now, tx.settings.zone)
+    for row in await planning.hold_closed_surveys(tx):
+        questions = TypeAdapter(list[SurveyQuestion]).validate_python(row["questions"])
+        low = wanting(questions, row["shown"])
+        if low:
+            keys = {one["question"] for one in low}
+            asked = dict.fromkeys(c for question in questions if question.key in keys for c in question.competencies)
+            await planning.propose_need(
+                tx, US, origin="survey", origin_id=str(row["id"]), period=f"{today.year + 1}", title=row["title"],
+                course=row["course"], competencies=list(asked),
+                evidence={"survey_id": str(row["id"]), "answers": len(row["shown"]), "questions": low},
+            )  # fmt: skip
+        await planning.mark_weighed(tx, row["id"])
 
 
 async def note_low_appraisals(event: AppraisalFinalised, tx: Tx) -> None:

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, select, text, update
+from sqlalchemy import Select, or_, select, text, update
 from sqlalchemy.engine import RowMapping
 
 from services.training.domain.coaching import OPEN, Assignment, Status, differences, settled
@@ -100,15 +100,30 @@ async def hold_by_audit(tx: Tx, audit_ids: Collection[UUID]) -> list[Assignment]
     return await _held(tx, select(coaching_assignments).where(coaching_assignments.c.audit_id.in_(audit_ids)))
 
 
-async def hold_without_coach(tx: Tx, employee_ids: Collection[UUID]) -> list[Assignment]:
-    """Assignments of these employees that wait for a coach, and cancelled ones too: the order in which things arrive
-    must not show."""
+_coach = employees.alias("coach")
+_TO_COACH = coaching_assignments.outerjoin(_coach, _coach.c.employee_id == coaching_assignments.c.coach_id)
+
+
+async def without_coach(tx: Tx, today: date, coach_id: UUID | None = None) -> set[UUID]:
+    """Whose coach has left, this one or any, with coaching that is not done."""
     it = coaching_assignments.c
+    query = select(it.employee_id).distinct().select_from(_TO_COACH)
+    query = query.where(it.completed_at.is_(None), _coach.c.left_on <= today)
+    if coach_id is not None:
+        query = query.where(it.coach_id == coach_id)
+    return {row.employee_id for row in await tx.tuples(query)}
+
+
+async def hold_without_coach(tx: Tx, employee_ids: Collection[UUID], today: date) -> list[Assignment]:
+    """Assignments of these employees that wait for a coach, whose coach has left, or has a stand-in; and cancelled ones
+    too: the order in which things arrive must not show."""
+    it = coaching_assignments.c
+    wanting = or_(it.coach_id.is_(None), it.stand_in, _coach.c.left_on <= today)
     return await _held(
         tx,
-        select(coaching_assignments).where(
-            it.employee_id.in_(employee_ids), it.coach_id.is_(None), it.completed_at.is_(None)
-        ),
+        select(coaching_assignments)
+        .select_from(_TO_COACH)
+        .where(it.employee_id.in_(employee_ids), it.completed_at.is_(None), wanting),
     )
 
 

@@ -25,6 +25,7 @@ from services.training.tables.catalogue import (
 )
 from shared.calendar import local_day
 from shared.contracts.training import (
+    AttendanceNoted,
     CertificationExpired,
     CertificationGranted,
     ExaminationFailed,
@@ -250,7 +251,8 @@ async def give_up_place(tx: Tx, place: RowMapping, *, by: str) -> None:
 
 
 async def note_attendance(tx: Tx, meeting: RowMapping, present: Mapping[UUID, bool], *, by: str) -> None:
-    """Who of those with a seat was there; employee → present. What was noted before is corrected, with a record."""
+    """Who of those with a seat was there; employee → present. What was noted before is corrected, with a record. All
+    of it is published."""
     if meeting["starts_at"] > tx.now:
         raise IllegalState("The meeting has not begun yet; attendance is noted when it has.")
     seated = {
@@ -262,6 +264,7 @@ async def note_attendance(tx: Tx, meeting: RowMapping, present: Mapping[UUID, bo
     strangers = [str(id) for id in present if id not in seated]
     if strangers:
         raise Invalid("These employees have no seat in the session: {ids}.", ids=", ".join(strangers))
+    course = (await find(tx, sessions, meeting["session_id"]))["course"]
     for employee, there in sorted(present.items()):
         await tx.run(
             text("""
@@ -273,6 +276,12 @@ async def note_attendance(tx: Tx, meeting: RowMapping, present: Mapping[UUID, bo
             {"meeting": meeting["id"], "enrolment": seated[employee], "present": there, "at": tx.now, "by": by},
         )
         await record(tx, seated[employee], by, "attendance", {"meeting_id": meeting["id"], "present": there})
+        tx.emit(
+            AttendanceNoted(
+                employee_id=employee, course=course, enrolment_id=seated[employee], meeting_id=meeting["id"],
+                starts_at=meeting["starts_at"], ends_at=meeting["ends_at"], present=there,
+            )
+        )  # fmt: skip
     await tx.run(update(sessions).where(sessions.c.id == meeting["session_id"]).values(status="held"))
     for enrolment_id in sorted(seated[employee] for employee in present):
         await progress(tx, enrolment_id, by=by)

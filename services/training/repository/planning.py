@@ -5,13 +5,14 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import RowMapping
 
 from services.training.domain.calendar import Deadline, DeadlineRule, deadlines
 from services.training.repository.rows import record
 from services.training.tables import planning as tables
+from services.training.tables.surveys import surveys
 from shared.calendar import local_day
 from shared.db import Tx
 from shared.ids import new_id
@@ -92,6 +93,24 @@ async def tallied(tx: Tx, month: date) -> bool:
     """Note that this month was counted; whether it had been."""
     made = insert(tables.tallies).values(month=month, at=tx.now).on_conflict_do_nothing()
     return await tx.scalar(made.returning(tables.tallies.c.month)) is None
+
+
+async def hold_closed_surveys(tx: Tx) -> Sequence[RowMapping]:
+    """Closed surveys at which nobody has looked yet, with what is shown of their answers and the course's code."""
+    return await tx.all(
+        text("""
+        SELECT survey.id, survey.title, survey.questions, returns.shown, course.code AS course
+        FROM training.surveys AS survey JOIN training.survey_returns AS returns ON returns.survey_id = survey.id
+        LEFT JOIN training.courses AS course ON course.id = survey.course_id
+        WHERE survey.weighed_at IS NULL AND survey.closes_at <= :now
+        ORDER BY survey.id FOR UPDATE OF survey, returns
+        """),
+        {"now": tx.now},
+    )
+
+
+async def mark_weighed(tx: Tx, survey_id: UUID) -> None:
+    await tx.run(update(surveys).where(surveys.c.id == survey_id).values(weighed_at=tx.now))
 
 
 def near(dated: Sequence[Dated], today: date, days: int) -> list[Dated]:

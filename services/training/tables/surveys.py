@@ -1,6 +1,6 @@
 """Surveys, and answers that nobody can trace."""
 
-from sqlalchemy import Column, DateTime, Index, Integer, Table, Text, Uuid
+from sqlalchemy import Column, DateTime, Index, Integer, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from services.training.tables.base import metadata
@@ -15,7 +15,9 @@ surveys = Table(
     Column("questions", JSONB, nullable=False),
     Column("closes_at", DateTime(timezone=True), nullable=False),
     Column("version", Integer, nullable=False),
+    Column("weighed_at", DateTime(timezone=True)),
     Index("surveys_by_course", "course_id", "id"),
+    Index("surveys_to_weigh", "closes_at", postgresql_where=text("weighed_at IS NULL")),
 )
 
 survey_returns = Table(
