@@ -8,10 +8,12 @@ committed by partition, and errors of a commit are taken note of and no more.
 
 import asyncio
 import contextlib
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -22,6 +24,7 @@ from aiokafka.partitioner import murmur2
 from shared import metrics
 from shared.bus import Deliver
 from shared.delivery import is_outage
+from shared.errors import CannotStart
 from shared.events import Letter
 from shared.settings import Settings
 
@@ -45,10 +48,47 @@ def partition_of(key: str, partitions: int) -> int:
     return number
 
 
+def group_of(service: str) -> str:
+    """The consumer group that the workers of a service share."""
+    return f"headset.{service}"
+
+
+def connection(settings: Settings) -> dict[str, Any]:
+    """How every client of ours reaches the brokers: where they are, who we are, whom we trust.
+
+    Raises `CannotStart` where the settings do not fit together.
+    """
+    protocol = settings.kafka_security_protocol
+    reached: dict[str, Any] = {"bootstrap_servers": settings.kafka, "security_protocol": protocol}
+    if protocol.endswith("SSL"):
+        try:
+            reached["ssl_context"] = ssl.create_default_context(cafile=settings.kafka_ca)
+        except OSError as error:  # what is not a certificate is one, too
+            raise CannotStart(
+                "HEADSET_KAFKA_CA names {file}, which cannot be used: {reason}.",
+                file=settings.kafka_ca, reason=error.strerror or error,
+            ) from error  # fmt: skip
+    if protocol.startswith("SASL"):
+        if settings.kafka_username is None or settings.kafka_password is None:
+            raise CannotStart(
+                "HEADSET_KAFKA_SECURITY_PROTOCOL is {protocol}, so HEADSET_KAFKA_USERNAME and HEADSET_KAFKA_PASSWORD "
+                "must be set.",
+                protocol=protocol,
+            )
+        reached["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        reached["sasl_plain_username"] = settings.kafka_username
+        reached["sasl_plain_password"] = settings.kafka_password.get_secret_value()
+    return reached
+
+
 class KafkaBus:
-    """The event bus over Kafka. Errors of the broker are raised to the relay, which tries again."""
+    """The event bus over Kafka. Errors of the broker are raised to the relay, which tries again.
+
+    Raises `CannotStart` for settings that can reach no broker.
+    """
 
     def __init__(self, settings: Settings) -> None:
+        connection(settings)
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
@@ -87,7 +127,7 @@ class KafkaBus:
         async with self._starting:
             if self._producer is None:
                 producer = AIOKafkaProducer(
-                    bootstrap_servers=self._settings.kafka,
+                    **connection(self._settings),
                     client_id="headset",
                     acks="all",
                     enable_idempotence=self._settings.kafka_idempotence,
@@ -135,8 +175,8 @@ class KafkaBus:
         while not self._stopping.is_set():
             consumer = AIOKafkaConsumer(
                 *sorted(topics),
-                bootstrap_servers=self._settings.kafka,
-                group_id=f"headset.{service}",
+                **connection(self._settings),
+                group_id=group_of(service),
                 client_id=f"headset-{service}",
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
@@ -263,20 +303,25 @@ def opened(record: "ConsumerRecord[bytes, bytes]") -> Letter:
     return Letter(record.topic, str(record.key or b"", "utf-8", "replace"), headers, record.value or b"")
 
 
+def topic_config(settings: Settings) -> dict[str, int]:
+    """What a topic of ours is told beside its partitions and copies."""
+    return {
+        "retention.ms": settings.topic_retention_days * 86_400_000,
+        "min.insync.replicas": max(1, settings.topic_replication - 1),
+    }
+
+
 async def create_topics(settings: Settings, topics: Sequence[str]) -> tuple[list[str], list[str]]:
     """Create what is missing; the names created and those that were there.
 
     Raises `KafkaError` or `OSError` where there is no broker.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = AIOKafkaAdminClient(**connection(settings))
     await admin.start()
     try:
         there = set(await admin.list_topics())
         missing = [name for name in topics if name not in there]
-        config = {
-            "retention.ms": str(settings.topic_retention_days * 86_400_000),
-            "min.insync.replicas": str(max(1, settings.topic_replication - 1)),
-        }
+        config = {name: str(value) for name, value in topic_config(settings).items()}
         new = [
             NewTopic(
                 name,

@@ -47,6 +47,17 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("HEADSET_KAFKA", "KAFKA_BOOTSTRAP_SERVERS"),
         description="Kafka brokers, host:port, separated by commas.",
     )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How brokers are spoken to: encrypted (SSL), with a user's name (SASL), both, neither."
+    )
+    kafka_ca: Path | None = Field(
+        None, description="File (PEM) with the authority that signed the brokers' certificates; else the system's."
+    )
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field(
+        "SCRAM-SHA-512", description="How the user of Kafka is proved."
+    )
+    kafka_username: str | None = Field(None, description="User of Kafka.")
+    kafka_password: SecretStr | None = Field(None, description="That user's password.")
     kafka_idempotence: bool = Field(True, description="Off only for brokers that cannot.")
     topic_partitions: int = Field(12, ge=1, description="Of each topic that is created.")
     topic_replication: int = Field(1, ge=1, description="Copies of each topic that is created; 3 in production.")

@@ -3,7 +3,8 @@
 import itertools
 import os
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Any
 
 import asyncpg
 import pytest
@@ -99,11 +100,12 @@ def own_kafka() -> Iterator[Broker]:
         yield broker
 
 
-def start_broker() -> Broker:
+def start_broker(settings: Mapping[str, str] | None = None, **more: Any) -> Broker:
+    """As `Broker.start`; where none can be had the test is skipped, or fails where CI has to have one."""
     try:
         if no_kafka:
             raise NoKafka(no_kafka[0])
-        return Broker.start()
+        return Broker.start(settings, **more)
     except NoKafka as reason:
         no_kafka.append(str(reason))
         if os.environ.get("CI") == "true":

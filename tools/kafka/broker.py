@@ -84,8 +84,15 @@ class Broker:
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def start(cls, settings: Mapping[str, str] | None = None, *, heap: str = "512m", keep: bool = False) -> Self:
-        """Bring the jars, format the storage, run, return when it answers; `keep` leaves the data."""
+    def start(
+        cls, settings: Mapping[str, str] | None = None, *, heap: str = "512m", keep: bool = False, listen: str = "",
+        users: Mapping[str, str] | None = None,
+    ) -> Self:  # fmt: skip
+        """Bring the jars, format the storage, run, return when it answers; `keep` leaves the data.
+
+        `listen` is one more listener, such as SASL_SSL://127.0.0.1:9095; `users`, name → password, are who may come
+        by SCRAM-SHA-512.
+        """
         jars = fetch()
         options = [f"-Xms{heap}", f"-Xmx{heap}", "-XX:+UseSerialGC"]
         options += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dlog4j2.disable.jmx=true"]
@@ -94,7 +101,7 @@ class Broker:
         directory = Path(tempfile.mkdtemp(prefix=f"headset-kafka-{'kept' if keep else os.getpid()}-"))
         broker = cls(directory, java, (_free_port(), _free_port()), keep=keep)
         try:
-            broker._format(settings or {})
+            broker._format(settings or {}, listen, users or {})
             broker._run()
         except BaseException:
             broker.stop()
@@ -145,8 +152,9 @@ class Broker:
             raise RuntimeError("this broker does not run")
         return self._process
 
-    def _format(self, settings: Mapping[str, str]) -> None:
+    def _format(self, settings: Mapping[str, str], listen: str, users: Mapping[str, str]) -> None:
         here = f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}"
+        here += f",{listen}" if listen else ""
         own = {
             "listeners": here,
             "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
@@ -156,6 +164,8 @@ class Broker:
         (self.directory / "server.properties").write_text("".join(lines))
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         tool = [*self._java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", "server.properties"]
+        for name, password in users.items():
+            tool += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
         done = subprocess.run(tool, cwd=self.directory, capture_output=True, text=True, check=False)
         if done.returncode:
             raise NoKafka(f"Kafka cannot format its storage: {_what_went_wrong(done.stdout + done.stderr)}")
