@@ -5,6 +5,7 @@ from pathlib import Path
 from services.qa.policies import POLICIES
 from services.qa.routes import router
 from services.qa.tables import metadata
+from services.qa.watching import GAUGES, JOBS
 from shared.service import Service
 
 service = Service(
@@ -13,4 +14,6 @@ service = Service(
     metadata=metadata,
     policies=POLICIES,
     migrations=Path(__file__).parent / "migrations",
+    jobs=JOBS,
+    gauges=GAUGES,
 )
