@@ -63,7 +63,7 @@ POOL_IN_USE = Gauge("headset_database_connections_in_use", "Connections checked 
 POOL_SIZE = Gauge("headset_database_connections_limit", "Connections the pool may hold.", ["service"])
 JOB_RUNS = Counter(
     "headset_job_runs_total", "Recurring jobs, by outcome: done, elsewhere (another replica was at it), failed.",
-    ["service", "job", "outcome"],
+    ["service", "name", "outcome"],
 )  # fmt: skip
 LOOKED = Gauge(
     "headset_last_look_timestamp_seconds",
