@@ -179,6 +179,14 @@ def verify_appraisals() -> None:
 
 
 @app.command()
+def check(data: Data = None) -> None:
+    """Check what must always hold, in every database that is named; exit code 1 where something does not."""
+    from services.checking import check_command
+
+    raise typer.Exit(check_command(settings_with(data=data)))
+
+
+@app.command()
 def flows() -> None:
     """Print every reaction in the system: event -> service: policy."""
     from services.all import flows as all_flows

@@ -44,6 +44,7 @@ class Tx:
     cause: Letter | None = None
     """The letter being handled, if any."""
     outgoing: list[Letter] = field(default_factory=list)
+    afterwards: list[Callable[[], object]] = field(default_factory=list)
 
     async def run(self, statement: Executable, values: Any = None) -> CursorResult[Any]:
         """Execute a statement; with a list of mappings, once for each of them."""
@@ -69,6 +70,10 @@ class Tx:
         """
         cause = because or self.cause
         self.outgoing += [Letter.seal(event, source=self.schema, at=self.now, because=cause) for event in events]
+
+    def on_commit(self, note: Callable[[], object]) -> None:
+        """Do this once the transaction has committed, and only then: counting what now is so."""
+        self.afterwards.append(note)
 
 
 class Database:
@@ -121,6 +126,8 @@ class Database:
         await connection.close()
         if tx.outgoing:
             self.on_commit()
+        for note in tx.afterwards:
+            note()
 
     async def close(self) -> None:
         await self.engine.dispose()

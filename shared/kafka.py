@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 PUBLISH_SECONDS = 30.0
 """An idempotent producer never times out by itself."""
+LAG_EVERY = 2.0
+"""Seconds between looks at how far behind a consumer is."""
 BATCH_BYTES = 512 * 1024
 """Half of what a broker takes by default, so that a batch with its headers surely fits."""
 OF_ALL = (("ce_specversion", b"1.0"), ("content-type", b"application/json"))
@@ -96,9 +98,14 @@ class KafkaBus:
         self._stopping = asyncio.Event()
         self.last_turn: dict[str, float] = {}
         """Service → monotonic time at which its consumer's loop last turned."""
+        self._oldest: dict[str, float] = {}
+        """Service → Unix time at which Kafka took the oldest letter in hand."""
 
     def subscribe(self, service: str, topics: frozenset[str], deliver: Deliver) -> None:
         self._subscribers.append((service, topics, deliver))
+        metrics.OLDEST_UNHANDLED_SECONDS.labels(service).set_function(
+            lambda: max(0.0, time.time() - self._oldest[service]) if service in self._oldest else 0.0
+        )
 
     async def publish(self, letters: Sequence[Letter]) -> None:
         """Send the letters, each partition's in order, never more than one batch of a partition under way."""
@@ -203,16 +210,22 @@ class KafkaBus:
 
     async def _turn(self, service: str, consumer: AIOKafkaConsumer, deliver: Deliver) -> None:
         outages = 0
+        lag_due = 0.0
         # Nobody waits for the broker's word on a batch but the one after the next: that would take a fifth of the time.
         # What was handled and not committed comes again, and the inbox knows it.
         committed: asyncio.Future[None] | None = None
         try:
             while not self._stopping.is_set():
                 self._note_turn(service)
+                if time.monotonic() >= lag_due:
+                    lag_due = time.monotonic() + LAG_EVERY
+                    await _note_lag(service, consumer)
                 fetched = await consumer.getmany(timeout_ms=500, max_records=self._settings.consumer_batch)
                 records = [(partition, batch) for partition, batch in fetched.items() if batch]
                 if not records:
+                    self._oldest.pop(service, None)
                     continue
+                self._oldest[service] = min(batch[0].timestamp for _, batch in records) / 1000
                 try:
                     await deliver([opened(record) for _, batch in records for record in batch])
                 except Exception as error:
@@ -284,6 +297,18 @@ async def _send_in_order(producer: AIOKafkaProducer, topic: str, partition: int,
             batch = producer.create_batch()
             batch.append(**record)
     await (await producer.send_batch(batch, topic, partition=partition))
+
+
+async def _note_lag(service: str, consumer: AIOKafkaConsumer) -> None:
+    """Count what is left in the partitions that are ours now; none for topics of which we have no partition."""
+    lag = dict.fromkeys(consumer.subscription(), 0)
+    for partition in consumer.assignment():
+        end = consumer.highwater(partition)  # known from the last answer, nobody is asked
+        if end is not None:
+            with contextlib.suppress(IllegalStateError):  # given to another member meanwhile
+                lag[partition.topic] += max(0, end - await consumer.position(partition))
+    for topic, letters in lag.items():
+        metrics.CONSUMER_LAG.labels(service, topic).set(letters)
 
 
 async def _commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:

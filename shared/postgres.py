@@ -100,6 +100,17 @@ class EmbeddedPostgres:
     def url(self) -> str:
         return f"postgresql://{NAME}:{self.password}@127.0.0.1:{self.port}/{NAME}"
 
+    @classmethod
+    def running(cls, directory: Path) -> str | None:
+        """The URL of the server that another process runs on this directory; None where none is up."""
+        try:
+            lines = (directory / "cluster" / "data" / "postmaster.pid").read_text().splitlines()
+            password = (directory / "cluster" / "password").read_text()
+        except OSError:
+            return None
+        ready = len(lines) >= 8 and lines[7].startswith("ready")
+        return f"postgresql://{NAME}:{password}@127.0.0.1:{lines[3]}/{NAME}" if ready else None
+
     @property
     def pid(self) -> int:
         return self._process.pid

@@ -110,24 +110,20 @@ class Relay:
         if not await self._is_leader():
             return 0
         rows = await self._connection.fetch(
-            f"SELECT id, topic, key, headers, payload, extract(epoch FROM now() - created_at)::float8 AS age "
-            f"FROM {self._db.name}.outbox WHERE id > $1 ORDER BY id LIMIT {BATCH}",
+            f"SELECT id, topic, key, headers, payload FROM {self._db.name}.outbox "
+            f"WHERE id > $1 ORDER BY id LIMIT {BATCH}",
             self._floor,
         )
-        metrics.OUTBOX_ROWS.labels(self._db.name).set(len(rows))
-        metrics.OUTBOX_OLDEST_SECONDS.labels(self._db.name).set(rows[0]["age"] if rows else 0)
         if time.monotonic() >= self._floor_due:
             self._floor_due = time.monotonic() + FLOOR_EVERY
             await self._raise_floor()
         if not rows:
             return 0
-        letters = [Letter(topic, key, from_json(headers), body) for _, topic, key, headers, body, _ in rows]
+        letters = [Letter(topic, key, from_json(headers), body) for _, topic, key, headers, body in rows]
         await self._bus.publish(letters)
         ids = [row["id"] for row in rows]
         await self._connection.execute(f"DELETE FROM {self._db.name}.outbox WHERE id = ANY($1::bigint[])", ids)
         metrics.EVENTS_PUBLISHED.labels(self._db.name).inc(len(rows))
-        if len(rows) < BATCH:
-            metrics.OUTBOX_ROWS.labels(self._db.name).set(0)
         return len(rows)
 
     async def _is_leader(self) -> bool:

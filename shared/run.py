@@ -29,6 +29,7 @@ from shared.operations import operations_router
 from shared.relay import Relay
 from shared.service import Job, Service
 from shared.settings import Settings
+from shared.watch import watch
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +83,8 @@ class Runtime:
             for service in self.services:
                 for job in (*service.jobs, _KEEP_TIDY):
                     self._begin(self._repeat(service.name, job))
-        self._begin(self._watch())
+                self._begin(watch(self.databases[service.name], service, self._wait, self._stopping.is_set))
+        self._begin(self._watch_pools())
         gc.freeze()  # what is loaded now stays; collecting it again and again costs a third of a worker's speed
         gc.set_threshold(50_000, 20, 100)
 
@@ -133,15 +135,18 @@ class Runtime:
 
     async def _repeat(self, service: str, job: Job) -> None:
         while not self._stopping.is_set():
+            outcome = "failed"
             try:
-                await run_job(self.databases[service], job)
+                outcome = "done" if await run_job(self.databases[service], job) else "elsewhere"
             except Exception as error:
                 log.error("job_failed", service=service, job=job.name, error=f"{type(error).__name__}: {error}")
+            metrics.JOB_RUNS.labels(service, job.name, outcome).inc()
             await self._wait(job.every.total_seconds())
 
-    async def _watch(self) -> None:
+    async def _watch_pools(self) -> None:
         while not self._stopping.is_set():
             for name, db in self.databases.items():
+                metrics.POOL_SIZE.labels(name).set(self.settings.pool_size)
                 metrics.POOL_IN_USE.labels(name).set(db.engine.pool.checkedout())  # type: ignore[attr-defined]
             await self._wait(5.0)
 

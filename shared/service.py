@@ -1,6 +1,6 @@
 """What is a service? Its name, its routes, its tables, its policies and its recurring work."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +22,23 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """Something that must always hold.
+
+    `find` says where it does not: identifiers, or a few words, at most `MOST_BREACHES`. It is asked every ten minutes
+    by each worker and must not grow with the tables; where all cannot be asked so often, `find_all` does it for the
+    command.
+    """
+
+    name: str
+    find: Callable[[Tx], Awaitable[Sequence[str]]]
+    find_all: Callable[[Tx], Awaitable[Sequence[str]]] | None = None
+
+
+MOST_BREACHES = 100
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """Everything that the composition root needs to know of a service. `name` is also its schema and its prefix."""
 
@@ -31,3 +48,6 @@ class Service:
     policies: Policies
     migrations: Path
     jobs: tuple[Job, ...] = field(default=())
+    gauges: tuple[Callable[[Tx], Awaitable[None]], ...] = field(default=())
+    """Each brings a gauge of the database up to date; asked every minute, so it must be cheap."""
+    checks: tuple[Check, ...] = field(default=())

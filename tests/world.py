@@ -16,6 +16,7 @@ from shared.ids import new_id
 from shared.run import Runtime, create_app, run_job
 from shared.service import Service
 from shared.settings import Settings
+from shared.watch import look_at_business, look_at_invariants, look_at_mailbox
 
 KEY = "a key for tests, of thirty-two bytes or more"
 
@@ -53,6 +54,12 @@ class World:
         [found] = [s for s in self.runtime.services if s.name == service]
         [work] = [j for j in found.jobs if j.name == job]
         await run_job(self.runtime.databases[service], work)
+
+    async def look(self, service: str) -> None:
+        """Bring the gauges of a service up to date, and check what must always hold in it."""
+        [found] = [s for s in self.runtime.services if s.name == service]
+        for look in (look_at_mailbox, look_at_business, look_at_invariants):
+            await look(self.runtime.databases[service], found)
 
     async def rows(self, service: str, query: str, **values: Any) -> Sequence[Mapping[str, Any]]:
         """What a query says, below the product."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from services.performance.policies import POLICIES
 from services.performance.routes import router
 from services.performance.tables import metadata
+from services.performance.watching import CHECKS
 from shared.service import Service
 
 service = Service(
@@ -13,4 +14,5 @@ service = Service(
     metadata=metadata,
     policies=POLICIES,
     migrations=Path(__file__).parent / "migrations",
+    checks=CHECKS,
 )

@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
+from uuid import UUID
 
 import typer
+from sqlalchemy.engine import RowMapping
 
 from services.performance.domain.chain import Fault, Head, verify
 from services.performance.domain.explanation import outcome
@@ -27,18 +30,34 @@ async def verify_appraisals(tx: Tx) -> tuple[int, list[Fault]]:
     checked, faults, after = 0, list[Fault](), None
     while rows := await life.appraisal_rows(tx, after, PAGE):
         after = rows[-1]["id"]
-        lines: dict[object, list[object]] = {}
-        for line in await ledger.chained(tx, [row["id"] for row in rows]):
-            lines.setdefault(line["appraisal_id"], []).append(line)
-        for row in rows:
-            own = lines.get(row["id"], [])
-            head = Head(row["ledger_length"], row["ledger_head"])
-            faults += verify(row["id"], head, own)  # type: ignore[arg-type]
-            told = appraisals.stored(row)
-            if own and outcome(template_of(row), await ledger.lines(tx, row["id"]))[:3] != told[:3]:
-                faults.append(Fault(row["id"], 0, "scores, total or grade do not come out of the ledger"))
+        faults += await _faults(tx, rows)
         checked += len(rows)
     return checked, faults
+
+
+async def verify_some(tx: Tx, ids: Sequence[UUID], after: UUID | None) -> tuple[list[Fault], UUID | None]:
+    """As `verify_appraisals`, of these and of the page that follows `after`: what is wrong, and where the next page
+    begins (None: at the beginning)."""
+    await life.one_snapshot_at(tx)
+    page = await life.appraisal_rows(tx, after, PAGE)
+    there = {row["id"] for row in page}
+    rows = [*page, *(row for row in await life.appraisals_named(tx, ids) if row["id"] not in there)]
+    return await _faults(tx, rows), page[-1]["id"] if len(page) == PAGE else None
+
+
+async def _faults(tx: Tx, rows: Sequence[RowMapping]) -> list[Fault]:
+    faults: list[Fault] = []
+    lines: dict[object, list[object]] = {}
+    for line in await ledger.chained(tx, [row["id"] for row in rows]):
+        lines.setdefault(line["appraisal_id"], []).append(line)
+    for row in rows:
+        own = lines.get(row["id"], [])
+        head = Head(row["ledger_length"], row["ledger_head"])
+        faults += verify(row["id"], head, own)  # type: ignore[arg-type]
+        told = appraisals.stored(row)
+        if own and outcome(template_of(row), await ledger.lines(tx, row["id"]))[:3] != told[:3]:
+            faults.append(Fault(row["id"], 0, "scores, total or grade do not come out of the ledger"))
+    return faults
 
 
 def verify_appraisals_command() -> None:

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
+from functools import partial
 
 from services.performance.domain.facts import attendance_fact, call_fact, case_fact, rating_fact, training_fact
 from services.performance.repository import appraisals, cycles, facts
+from services.performance.watching import find_fails_not_entered
+from shared import metrics
 from shared.calendar import local_day
 from shared.contracts.crm import CaseResolved, SatisfactionRated
 from shared.contracts.qa import (
@@ -15,6 +18,7 @@ from shared.contracts.qa import (
     AuditRescored,
     AuditRevised,
     AuditSubmitted,
+    FailuresListed,
 )
 from shared.contracts.recruiting import EmployeeChanged, EmployeeLeft, EmployeeStarted
 from shared.contracts.telephony import CallEnded
@@ -85,6 +89,9 @@ async def _book(event: AuditSubmitted | AuditRevised, tx: Tx, score: Decimal | N
     if await appraisals.know_revision(tx, event, tx.cause.id, score, day):
         await facts.recount_audits(tx, event.audit_id)
         await appraisals.book(tx, [event.audit_id])
+        if isinstance(event, AuditFailed):
+            age = max(0.0, (tx.now - tx.cause.time).total_seconds())
+            tx.on_commit(partial(metrics.APPRAISAL_SECONDS.observe, age))
 
 
 @bulk
@@ -117,4 +124,5 @@ POLICIES: Policies = {
     AuditFailed: [enter_audit],
     AuditOverturned: [take_audit_back],
     AuditRescored: [enter_audit_anew],
+    FailuresListed: [find_fails_not_entered],
 }

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from services.qa import watching
 from services.qa.policies import JOBS, POLICIES
 from services.qa.routes import router
 from services.qa.tables import metadata
@@ -13,5 +14,6 @@ service = Service(
     metadata=metadata,
     policies=POLICIES,
     migrations=Path(__file__).parent / "migrations",
-    jobs=JOBS,
+    jobs=JOBS + watching.JOBS,
+    gauges=watching.GAUGES,
 )

@@ -250,6 +250,7 @@ audits = Table(
     Index("audits_by_employee", "employee_id", "id"),
     Index("audits_by_auditor", "auditor_id", "id"),
     Index("audits_by_status", "status", "id"),
+    Index("audits_failed", "released_at", "id", postgresql_where=text("result = 'failed'")),
     Index("audits_by_draw", "draw_id", "id", postgresql_where=text("draw_id IS NOT NULL")),
 )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from services.recruiting.policies import JOBS, POLICIES
 from services.recruiting.routes import router
 from services.recruiting.tables import metadata
+from services.recruiting.watching import CHECKS, GAUGES
 from shared.service import Service
 
 service = Service(
@@ -14,4 +15,6 @@ service = Service(
     policies=POLICIES,
     migrations=Path(__file__).parent / "migrations",
     jobs=JOBS,
+    gauges=GAUGES,
+    checks=CHECKS,
 )

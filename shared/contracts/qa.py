@@ -92,6 +92,18 @@ class AuditRescored(AuditRevised):
     """What still fails; null where it is not told."""
 
 
+class FailuresListed(Event):
+    """Audits that were failed more than an hour ago and still stand: whoever acts on fails looks whether it did."""
+
+    type: ClassVar[str] = "qa.failures.listed.v1"
+    kafka_topic: ClassVar[str] = "qa.audits"
+    key: ClassVar[str] = "until"
+
+    until: Moment
+    """No verdict in this list is younger."""
+    audit_ids: Annotated[tuple[UUID, ...], Field(max_length=1000)]
+
+
 class AuditDisputed(Event):
     """The employee objects to a fail; or, with `open` false, the objection was decided and the fail stands."""
 

@@ -15,6 +15,7 @@ async def said(world: World, office: Office, job: str, kind: str) -> list[dict[s
     """What this job tells now."""
     before = len(await office.events())
     await world.turn("recruiting", job)
+    await world.look("recruiting")
     return [body for type, body in (await office.events())[before:] if type == kind]
 
 

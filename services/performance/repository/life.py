@@ -110,16 +110,18 @@ async def note_circumstance(tx: Tx, **values: Any) -> RowMapping:
     return row
 
 
+_verified = select(appraisals, cycles.c.template).join(cycles, cycles.c.id == appraisals.c.cycle_id)
+
+
 async def appraisal_rows(tx: Tx, after: UUID | None, limit: int) -> Sequence[RowMapping]:
     """Appraisals with what their ledgers must agree with, in pages, for those who verify them."""
-    query = (
-        select(appraisals, cycles.c.template)
-        .join(cycles, cycles.c.id == appraisals.c.cycle_id)
-        .where(and_(appraisals.c.id > after) if after else text("true"))
-        .order_by(appraisals.c.id)
-        .limit(limit)
-    )
-    return await tx.all(query)
+    query = _verified.where(and_(appraisals.c.id > after) if after else text("true"))
+    return await tx.all(query.order_by(appraisals.c.id).limit(limit))
+
+
+async def appraisals_named(tx: Tx, ids: Sequence[UUID]) -> Sequence[RowMapping]:
+    """As `appraisal_rows`, these."""
+    return await tx.all(_verified.where(appraisals.c.id.in_(ids))) if ids else []
 
 
 async def one_snapshot_at(tx: Tx) -> datetime:

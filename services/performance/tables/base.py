@@ -4,8 +4,10 @@ from sqlalchemy import MetaData
 
 from shared.mailbox import mailbox_tables
 from shared.people import people_tables
+from shared.unmet import unmet_table
 
 metadata = MetaData(schema="performance")
 
 mailbox_tables(metadata)
 employees, employee_logins, agent_holders = people_tables(metadata)
+unmet_table(metadata)

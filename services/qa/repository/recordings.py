@@ -17,6 +17,7 @@ from sqlalchemy import (
     and_,
     exists,
     false,
+    func,
     literal_column,
     or_,
     select,
@@ -179,6 +180,15 @@ async def listed(tx: Tx, wanted: Wanted, sight: Sight, shape: Any, *, limit: int
         each = newest.lateral("newest")
         query = query.where(recordings.c.id.in_(select(each.c.id).select_from(reach.join(each, true()))))
     return await page(tx, query, keys, shape, limit=limit, cursor=cursor)
+
+
+async def count_waiting(tx: Tx, most: int) -> int:
+    """Answered calls whose agent has a login that nobody is known to have; counted up to `most`."""
+    unknown = _UNKNOWN_AGENTS.columns(literal_column("agent_id", Text)).subquery("unknown")
+    waiting = select(recordings.c.agent_id).where(recordings.c.answered_at.is_not(None))
+    waiting = waiting.where(recordings.c.agent_id == unknown.c.agent_id, recordings.c.agent_id != NOBODY)
+    found: int = await tx.scalar(select(func.count()).select_from(waiting.limit(most).subquery()))
+    return found
 
 
 def _conditions(interaction: FromClause, wanted: Wanted) -> Sequence[ColumnElement[bool]]:

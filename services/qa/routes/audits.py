@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -18,6 +19,8 @@ from services.qa.repository.audits import Objection, Unit, Wanted
 from services.qa.repository.people import Sight, sees
 from services.qa.routes.router import router
 from services.qa.routes.sight import Seen, judges
+from services.qa.watching import count_audit
+from shared import metrics
 from shared.calendar import local_day
 from shared.db import Tx
 from shared.errors import Forbidden, IllegalState, Invalid, NotFound
@@ -300,6 +303,7 @@ async def submit_audit(id: UUID, tx: CurrentTx, auditor: Auditor, request: Reque
     await audits.save(tx, audit, "submitted", by=auditor.sub)
     if event:
         tx.emit(event)
+        tx.on_commit(partial(count_audit, event))
     return tagged(audit, response)
 
 
@@ -313,6 +317,7 @@ async def release_audit(id: UUID, tx: CurrentTx, judge: Judge, request: Request,
     await audits.save(tx, audit, "released", by=judge.sub)
     if event:
         tx.emit(event)
+        tx.on_commit(partial(count_audit, event))
     return tagged(audit, response)
 
 
@@ -388,10 +393,12 @@ async def decide_dispute(
     await audits.close_dispute(tx, id, audits.Verdict(outcome, new.reason, new.comment, ruled), judge.sub)
     await audits.save(tx, audit, outcome, by=judge.sub, reason=new.reason, answers=True)
     tx.emit(event)
+    tx.on_commit(metrics.DISPUTES.labels(outcome).inc)
     if new.employee_id is not None:
         await audits.add_moved(tx, moved, by=judge.sub, reason=new.reason)
         if about_other:
             tx.emit(about_other)
+            tx.on_commit(partial(count_audit, about_other))
     return tagged(audit, response)
 
 

@@ -2,9 +2,7 @@
 
 from datetime import timedelta
 
-from services.recruiting.domain.steps import STEPS
 from services.recruiting.repository import due
-from shared import metrics
 from shared.calendar import local_day
 from shared.contracts.recruiting import ProbationEnding, StepOverdue
 from shared.db import Tx
@@ -15,13 +13,10 @@ _MOST = 1000
 
 
 async def remind_of_steps(tx: Tx) -> None:
-    """Tell of steps that became overdue, and count all that are."""
+    """Tell of steps that became overdue."""
     today = local_day(tx.now, tx.settings.zone)
     for row in await due.take_overdue(tx, today, _MOST):
         tx.emit(StepOverdue(**row))
-    counted = await due.count_overdue(tx, today)
-    for step, owner in {(step.n, step.owner) for step in STEPS} | set(counted):
-        metrics.OVERDUE_STEPS.labels(str(step), owner).set(counted.get((step, owner), 0))
 
 
 async def remind_of_probations(tx: Tx) -> None:

@@ -3,8 +3,9 @@
 from datetime import timedelta
 
 from services.training.policies import certificates, coaching, enrolment, planning
+from services.training.watching import find_fails_not_coached
 from shared.contracts.performance import AppraisalFinalised
-from shared.contracts.qa import AuditDisputed, AuditFailed, AuditOverturned, AuditPassed, AuditRescored
+from shared.contracts.qa import AuditDisputed, AuditFailed, AuditOverturned, AuditPassed, AuditRescored, FailuresListed
 from shared.contracts.recruiting import EmployeeChanged, EmployeeLeft, EmployeeStarted
 from shared.delivery import Policies
 from shared.people import PEOPLE_POLICIES
@@ -25,6 +26,7 @@ POLICIES: Policies = {
     AuditRescored: [coaching.owe_only_what_stands],
     AuditDisputed: [coaching.wait_for_the_dispute],
     AuditFailed: [coaching.coach_what_was_missed],
+    FailuresListed: [find_fails_not_coached],
     AppraisalFinalised: [enrolment.train_after_low_appraisals, planning.note_low_appraisals],
 }
 """In one batch, bulk policies run in this order of events: what is known of an audit comes before its fail."""

@@ -6,6 +6,7 @@ All of it in bulk, for audits come in bursts: the same statements whatever the n
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from services.training.domain.rules import (
 )
 from services.training.repository import audits, catalogue, coaching, people
 from services.training.repository.coaching import Step
+from services.training.watching import count_decided
 from shared.calendar import add_working_days, local_day
 from shared.contracts.qa import (
     AuditDisputed,
@@ -127,6 +129,7 @@ async def coach_what_was_missed(delivered: Sequence[Delivered[AuditFailed]], tx:
         deciding = await _Deciding.prepare(tx, [results[id] for id in fails if id in new])
         await deciding.decide([fails[id] for id in fails if id in new], known, letters)
         await coaching.follow_up(tx, sorted({fails[id].employee_id for id in new}))
+        tx.on_commit(partial(count_decided, [letters[id].time for id in new], tx))
     again = {id: known[id] for id in fails if id not in new}
     if again:
         await _follow(again, letters, tx)

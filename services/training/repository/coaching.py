@@ -167,6 +167,19 @@ async def loads(tx: Tx, coaches: Collection[UUID], today: date) -> dict[UUID, in
     return {row.employee_id: row.open for row in rows}
 
 
+async def count_open(tx: Tx) -> Sequence[tuple[int, int]]:
+    """How many open assignments there are, by whole days since they were assigned."""
+    rows = await tx.tuples(
+        text("""
+        SELECT floor(extract(epoch FROM CAST(:now AS timestamptz) - assigned_at) / 86400)::integer AS days,
+               count(*) AS n
+        FROM training.coaching_assignments WHERE status = ANY(CAST(:open AS text[])) GROUP BY 1
+        """),
+        {"now": tx.now, "open": list(OPEN)},
+    )
+    return [(row.days, row.n) for row in rows]
+
+
 async def add_assignments(tx: Tx, assignments: Sequence[Assignment]) -> set[UUID]:
     """Store new ones; the audits that did not have one yet."""
     rows = [_row(it) for it in sorted(assignments, key=lambda it: it.audit_id)]

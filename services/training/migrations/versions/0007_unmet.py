@@ -1,0 +1,11 @@
+"""Fails that qa lists and that have led to nothing here."""
+
+from shared.migrations import execute_each
+from shared.unmet import UNMET_DDL
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    execute_each(UNMET_DDL, schema="training")
