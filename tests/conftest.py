@@ -3,7 +3,7 @@
 import itertools
 import os
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import asyncpg
 import pytest
@@ -99,11 +99,11 @@ def own_kafka() -> Iterator[Broker]:
         yield broker
 
 
-def start_broker() -> Broker:
+def start_broker(settings: Mapping[str, str] | None = None) -> Broker:
     try:
         if no_kafka:
             raise NoKafka(no_kafka[0])
-        return Broker.start()
+        return Broker.start(settings)
     except NoKafka as reason:
         no_kafka.append(str(reason))
         if os.environ.get("CI") == "true":
