@@ -55,6 +55,7 @@ def lab() -> Service:
 
     @made.router.post("/slow", status_code=201)
     async def slow(thing: ThingIn, _: Anyone) -> ThingIn:
+        print("slow begins", flush=True)
         await asyncio.sleep(SLOW_REQUEST)
         return thing
 

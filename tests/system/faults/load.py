@@ -28,7 +28,7 @@ class Load:
         self.answers: Counter[str] = Counter()
         """Status, or the kind of failure → how often."""
         self.prefix = "a"
-        self._token = token
+        self.headers = {"Authorization": f"Bearer {token}"}
         self._every = every
         self._going = threading.Event()
         self._stopping = False
@@ -57,7 +57,7 @@ class Load:
         return sum(self.acknowledged.values())
 
     async def _run(self) -> None:
-        async with httpx.AsyncClient(timeout=15, headers={"Authorization": f"Bearer {self._token}"}) as client:
+        async with httpx.AsyncClient(timeout=15, headers=self.headers) as client:
             await asyncio.gather(*(self._write(client, n) for n in range(WRITERS)))
 
     async def _write(self, client: httpx.AsyncClient, writer: int) -> None:

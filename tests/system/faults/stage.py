@@ -7,13 +7,14 @@ Its `damage` says which invariants of the plan do not hold; `settled` waits unti
 
 import asyncio
 import contextlib
+import inspect
 import multiprocessing
 import os
 import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -278,6 +279,13 @@ class Stage:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     one.resume()
 
+    async def pile_up(self, n: int = 50) -> None:
+        """Have letters wait in the outbox, so that the relay publishes many at once."""
+        self.broker.pause()
+        goal = self.load.written() + n
+        await eventually("letters pile up", lambda: self.load.written() >= goal)
+        self.broker.resume()
+
     async def publish(self, letters: Sequence[Letter]) -> None:
         """Put letters on the bus, as another system would."""
         bus = KafkaBus(self.settings)
@@ -339,8 +347,21 @@ def _odd(there: list[int] | None, last: int) -> str:
     return f"{len(there)}, lost {lost[:5]}, double {double[:5]}, {'in' if there == sorted(there) else 'out of'} order"
 
 
-async def eventually(what: str, met: Callable[[], bool], seconds: float = 60.0) -> None:
+async def eventually(what: str, met: Callable[[], Any], seconds: float = 60.0) -> None:
+    """Wait until `met` answers yes, itself or as a coroutine; fail when the time is up."""
     deadline = time.monotonic() + seconds
-    while not met():
+    while True:
+        answer = met()
+        if await answer if inspect.isawaitable(answer) else answer:
+            return
         assert time.monotonic() < deadline, f"{what}: not after {seconds} s"
         await asyncio.sleep(0.02)
+
+
+def headset(*command: str, log: Path, environment: Mapping[str, str]) -> int:
+    """One command to its end; its exit code."""
+    process = FORKING.Process(target=entry.run, args=(command, {**os.environ, **environment}, log))
+    process.start()
+    process.join(120)
+    assert process.exitcode is not None, command
+    return process.exitcode
