@@ -83,6 +83,9 @@ def mailbox_tables(metadata: MetaData) -> dict[str, Table]:
         Column("replayed_at", DateTime(timezone=True)),
         Column("replayed_by", Text),
         Column("fingerprint", LargeBinary, nullable=False),
+        Column("discarded_at", DateTime(timezone=True)),
+        Column("discarded_by", Text),
+        Column("discard_reason", Text),
         Index("dead_letters_once", "fingerprint", unique=True),
     )
     idempotency_keys = Table(
@@ -124,6 +127,11 @@ CREATE TABLE {schema}.idempotency_keys (
 CREATE INDEX idempotency_keys_by_age ON {schema}.idempotency_keys (created_at);
 """
 """What the first migration of each service runs; later changes are migrations of their own."""
+DISCARDS_DDL = """
+ALTER TABLE {schema}.dead_letters ADD COLUMN discarded_at timestamptz, ADD COLUMN discarded_by text,
+    ADD COLUMN discard_reason text;
+"""
+"""The first of those: who decided that nothing is to be done about a dead letter, and why."""
 
 
 _POSTED = ("event_id", "topic", "key", "type", "headers", "payload")

@@ -1,23 +1,21 @@
 """What does an operator ask every service? Health, metrics, and letters that could not be handled."""
 
 import asyncio
-from datetime import datetime
-from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel
-from sqlalchemy import Table, select, text, update
+from pydantic import BaseModel, StringConstraints
+from sqlalchemy import text
 
+from shared import dead_letters
 from shared.db import Database
-from shared.delivery import describe, is_outage
-from shared.errors import IllegalState, NotFound, Unavailable
-from shared.events import Letter
+from shared.dead_letters import DeadLetter
+from shared.errors import NotFound, Unavailable
 from shared.http import CurrentTx, TransactionalRoute
 from shared.identity import Principal, allowed
-from shared.pages import Cursor, Limit, Page, cursor_of, page
+from shared.pages import Cursor, Limit, Page, cursor_of
 
 Admin = Annotated[Principal, Depends(allowed())]
 
@@ -26,33 +24,17 @@ class Health(BaseModel):
     status: str
 
 
-class DeadLetter(BaseModel):
-    """A letter that no attempt could handle. What it says is shown as far as it is text."""
-
-    id: UUID
-    service: str
-    event_id: str
-    topic: str
-    key: str
-    type: str | None
-    headers: dict[str, str]
-    body: str
-    reason: str
-    attempts: int
-    died_at: datetime
-    replayed_at: datetime | None
-    replayed_by: str | None
-
-
 def operations_router() -> APIRouter:
     router = APIRouter(tags=["operations"])
     router.add_api_route("/health/live", live, response_model=Health)
     router.add_api_route("/health/ready", ready, response_model=Health)
     router.add_api_route("/metrics", scrape, response_class=Response, include_in_schema=False)
     router.add_api_route("/dead-letters", list_dead_letters, response_model=Page[DeadLetter])
-    replays = APIRouter(tags=["operations"], route_class=_ReplayRoute)
-    replays.add_api_route("/dead-letters/{id}/replay", replay, methods=["POST"], response_model=DeadLetter)
-    router.routes.extend(replays.routes)  # as in shared.run
+    dead = APIRouter(tags=["operations"], route_class=_DeadLetterRoute)
+    dead.add_api_route("/dead-letters/{id}", show_dead_letter, response_model=DeadLetter)
+    dead.add_api_route("/dead-letters/{id}/replay", replay, methods=["POST"], response_model=DeadLetter)
+    dead.add_api_route("/dead-letters/{id}/discard", discard, methods=["POST"], response_model=DeadLetter)
+    router.routes.extend(dead.routes)  # as in shared.run
     return router
 
 
@@ -78,32 +60,21 @@ async def scrape() -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _dead(db: Database) -> Table:
-    return db.metadata.tables[f"{db.name}.dead_letters"]
-
-
-def _shown(service: str, row: Any) -> DeadLetter:
-    return DeadLetter(
-        **{name: row[name] for name in DeadLetter.model_fields if name in row},
-        service=service,
-        type=row["headers"].get("ce_type"),
-        body=bytes(row["payload"])[:10_000].decode(errors="replace"),
-    )
-
-
 async def list_dead_letters(
     request: Request, _: Admin, service: Annotated[str | None, Query()] = None, replayed: bool = False,
-    limit: Limit = 50, cursor: Cursor = None,
+    discarded: bool = False, limit: Limit = 50, cursor: Cursor = None,
 ) -> Page[DeadLetter]:  # fmt: skip
-    """Newest first, of all services in this process or of one; those replayed already only when asked for."""
+    """Newest first, of all services in this process or of one; those done with already only when asked for."""
     databases: dict[str, Database] = request.app.state.databases
     pages: list[Page[DeadLetter]] = []
     for db in databases.values():
         if service in (None, db.name):
-            table = _dead(db)
-            query = select(table) if replayed else select(table).where(table.c.replayed_at.is_(None))
             async with db.transaction() as tx:
-                pages.append(await page(tx, query, [table.c.id], partial(_shown, db.name), limit=limit, cursor=cursor))
+                pages.append(
+                    await dead_letters.listed(
+                        tx, db, replayed=replayed, discarded=discarded, limit=limit, cursor=cursor
+                    )
+                )
     items = sorted((item for one in pages for item in one.items), key=lambda item: item.id, reverse=True)
     more = len(items) > limit or any(one.next_cursor for one in pages)
     if not more:
@@ -112,7 +83,7 @@ async def list_dead_letters(
     return Page(items=shown, next_cursor=cursor_of([shown[-1].id]))
 
 
-class _ReplayRoute(TransactionalRoute):
+class _DeadLetterRoute(TransactionalRoute):
     """In one transaction of the service whose dead letter this is."""
 
     async def database(self, request: Request) -> Database:
@@ -124,24 +95,26 @@ class _ReplayRoute(TransactionalRoute):
             return next(iter(databases.values()))  # and the route says what is wrong
         for db in databases.values():
             async with db.transaction() as tx:
-                if await tx.scalar(select(_dead(db).c.id).where(_dead(db).c.id == id)):
+                if await dead_letters.holds(tx, db, id):
                     return db
         raise NotFound("There is no dead letter {id}.", id=id)
 
 
+async def show_dead_letter(request: Request, id: UUID, tx: CurrentTx, _: Admin) -> DeadLetter:
+    """One dead letter, whole as far as it is text."""
+    return await dead_letters.one(tx, request.app.state.databases[tx.schema], id)
+
+
 async def replay(request: Request, id: UUID, tx: CurrentTx, who: Admin) -> DeadLetter:
     """Handle a dead letter again. If it fails again, the problem says why and the letter stays."""
-    table = _dead(request.app.state.databases[tx.schema])
-    found = await tx.first(select(table).where(table.c.id == id).with_for_update())
-    assert found is not None
-    if found["replayed_at"] is not None:
-        raise IllegalState("This letter was replayed at {at} already.", at=found["replayed_at"].isoformat())
-    letter = Letter(found["topic"], found["key"], found["headers"], bytes(found["payload"]))
-    try:
-        await request.app.state.runtime.deliveries[tx.schema].replay(letter, tx)
-    except Exception as error:
-        if is_outage(error):
-            raise
-        raise IllegalState("The letter failed again: {reason}.", reason=describe(error)) from error
-    done = update(table).where(table.c.id == id).values(replayed_at=tx.now, replayed_by=who.sub).returning(table)
-    return _shown(tx.schema, (await tx.run(done)).mappings().one())
+    delivery = request.app.state.runtime.deliveries[tx.schema]
+    return await dead_letters.replay(tx, request.app.state.databases[tx.schema], delivery, id, who.sub)
+
+
+class Discard(BaseModel):
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+
+
+async def discard(request: Request, id: UUID, why: Discard, tx: CurrentTx, who: Admin) -> DeadLetter:
+    """Decide that nothing is to be done about a dead letter. It stays, and may be replayed all the same."""
+    return await dead_letters.discard(tx, request.app.state.databases[tx.schema], id, who.sub, why.reason)

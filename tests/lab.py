@@ -21,7 +21,7 @@ from shared.errors import NotFound
 from shared.events import Code, Event, ExternalId
 from shared.http import CurrentTx, check_match, service_router, tag
 from shared.identity import Anyone, Principal, allowed
-from shared.mailbox import MAILBOX_DDL, mailbox_tables
+from shared.mailbox import DISCARDS_DDL, MAILBOX_DDL, mailbox_tables
 from shared.pages import Cursor, Limit, Page, page
 from shared.postgres import EmbeddedPostgres
 from shared.service import Service
@@ -234,7 +234,7 @@ async def lab_template(fresh_database: Callable[[str], str]) -> str:
     connection = await asyncpg.connect(url)
     for name in ("lab", "mirror"):
         await connection.execute(f"CREATE SCHEMA {name}")
-        await connection.execute((MAILBOX_DDL + THINGS_DDL).format(schema=name))
+        await connection.execute((MAILBOX_DDL + DISCARDS_DDL + THINGS_DDL).format(schema=name))
     await connection.close()
     return url
 

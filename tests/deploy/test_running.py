@@ -24,7 +24,7 @@ from shared.postgres import EmbeddedPostgres, binaries
 from shared.settings import Settings
 from tests.conftest import FreshDatabase, start_broker
 from tests.deploy.reading import NAMES, SECRETS, Document, Overlay, compose, ours
-from tests.deploy.running import Container, leaving, own_address, succeeds
+from tests.deploy.running import Container, leaving, succeeds
 from tests.system.processes import free_port, wait_for
 from tools.kafka.broker import Broker
 

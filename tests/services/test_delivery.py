@@ -343,3 +343,33 @@ async def test_dead_letters_come_in_pages_over_all_services(lab: Lab) -> None:
     assert found == [f"{name}-{n}" for name in ("mirror", "lab") for n in range(6, -1, -1)]
     only = (await admin.get("/dead-letters?service=mirror")).json()["items"]
     assert {item["service"] for item in only} == {"mirror"}
+
+
+async def test_a_dead_letter_is_discarded_with_who_and_why_and_stays(lab: Lab) -> None:
+    lab.faults.poisoned.add(1)
+    letters = counts(lab, "a", [1, 2])
+    await lab.deliver("lab", *letters)
+    [dead] = await lab.dead()
+    admin, where = lab.as_("admin", sub="ada"), f"/dead-letters/{dead['id']}"
+    assert (await lab.as_("manager").get(where)).status_code == 403
+    assert (await lab.as_("manager").post(f"{where}/discard", json={"reason": "x"})).status_code == 403
+    assert (await admin.get(f"/dead-letters/{new_id()}")).status_code == 404
+    assert (await admin.get("/dead-letters/nonsense")).status_code == 422
+    assert (await admin.post(f"{where}/discard", json={"reason": " "})).status_code == 422
+    assert (await admin.get(where)).json()["discarded_at"] is None
+
+    done = (await admin.post(f"{where}/discard", json={"reason": "a test call"})).json()
+    assert (done["discarded_by"], done["discard_reason"]) == ("ada", "a test call")
+    assert (await admin.get(where)).json() == done
+    again = await admin.post(f"{where}/discard", json={"reason": "once more"})
+    assert again.status_code == 409
+    assert "ada" in again.json()["detail"]
+    assert (await admin.get("/dead-letters")).json()["items"] == []
+    assert (await admin.get("/dead-letters?discarded=true")).json()["items"] == [done]
+    await lab.deliver("lab", *letters)  # it comes again: the decision holds
+    assert (await admin.get("/dead-letters")).json()["items"] == []
+
+    lab.faults.poisoned.clear()  # the decision was wrong
+    assert (await admin.post(f"{where}/replay")).status_code == 200
+    assert await lab.seen() == {"a": [2, 1]}
+    assert (await admin.post(f"{where}/discard", json={"reason": "late"})).status_code == 409

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,13 @@ def wait_for(what: str, met: Callable[[], Any], seconds: float = 60.0) -> Any:
 class Process:
     """One `headset …` process that answers on a port of its own."""
 
-    def __init__(self, *command: str, environment: Mapping[str, str], log: Path, port: int | None = None) -> None:
+    def __init__(
+        self, *command: str, environment: Mapping[str, str], log: Path, port: int | None = None,
+        program: Sequence[str] = HEADSET,
+    ) -> None:  # fmt: skip
         self.port = port or free_port()
-        self._command = (*HEADSET, *command, "--port", str(self.port))
-        self._environment = {**os.environ, **environment}
+        self._command = (*program, *command, "--port", str(self.port))
+        self.environment = {**os.environ, **environment}
         self.log = log
         self.start()
 
@@ -54,7 +57,7 @@ class Process:
     def start(self) -> None:
         with self.log.open("a", encoding="utf-8") as log:
             self._process = subprocess.Popen(
-                self._command, env=self._environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                self._command, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
 
     def ready(self) -> bool:
@@ -66,6 +69,13 @@ class Process:
 
     def wait_ready(self, seconds: float = 60.0) -> None:
         wait_for(f"{' '.join(self._command[3:])} is ready", self.ready, seconds)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ended(self) -> bool:
+        return self._process.poll() is not None
 
     def send(self, number: int) -> None:
         self._process.send_signal(number)

@@ -121,11 +121,12 @@ async def erase_letters(tx: Tx, traces: Traces) -> None:
         text("""
         UPDATE recruiting.dead_letters
         SET payload = '', key = '', headers = '{}', reason = 'erased', replayed_at = coalesce(replayed_at, :now),
-            replayed_by = coalesce(replayed_by, 'erasure')
+            replayed_by = coalesce(replayed_by, 'erasure'), discard_reason = left(discard_reason, 0) || 'erased'
         WHERE EXISTS (
             SELECT FROM unnest(CAST(:words AS bytea[])) AS word
             WHERE position(word IN payload) > 0 OR position(word IN convert_to(headers::text, 'UTF8')) > 0
                OR position(word IN convert_to(reason, 'UTF8')) > 0 OR position(word IN convert_to(key, 'UTF8')) > 0
+               OR position(word IN convert_to(discard_reason, 'UTF8')) > 0
         )
         """),
         {"words": _spellings([*traces.name, *traces.reached_by]), "now": tx.now},

@@ -1,0 +1,112 @@
+"""`headset`, with faults: what runs in each process of the fault tests.
+
+Beside the services of the product it knows those of the laboratory: `lab` counts things over HTTP, `mirror` counts
+what it hears of that, `third` what it hears of `mirror`. The environment says what goes wrong:
+
+    FAULT_POINT=W1:exit:7    at a crash point, how, at which time (tests/system/faults/points.py)
+    FAULT_PLANTED=no_inbox   a planted mistake (tests/system/faults/planted.py)
+    FAULT_SKEW=-3600         seconds by which this process's clock is wrong
+"""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+from sqlalchemy import MetaData
+
+import services.all
+from services.__main__ import main
+from shared import ids, kafka
+from shared.http import service_router
+from shared.identity import Anyone
+from shared.mailbox import mailbox_tables
+from shared.run import Runtime
+from shared.service import Service
+from tests.lab import Faults, Followed, ThingIn, add, service, things_table
+from tests.system.faults.planted import PLANTED
+from tests.system.faults.points import arm
+
+POISON = 1_000_001
+"""A count that no policy of the laboratory can handle."""
+SLOW_REQUEST = 0.7
+"""Seconds that a slow request takes, at the least."""
+
+
+def third() -> Service:
+    metadata = MetaData(schema="third")
+    mailbox_tables(metadata)
+    things_table(metadata)
+
+    async def follow(event: Followed, tx: Any) -> None:
+        await add(tx, [event.thing], [event.n])
+
+    return Service("third", service_router("third"), metadata, {Followed: [follow]}, Path())
+
+
+def lab() -> Service:
+    made = service("lab", Faults())
+
+    @made.router.post("/slow", status_code=201)
+    async def slow(thing: ThingIn, _: Anyone) -> ThingIn:
+        print("slow begins", flush=True)
+        await asyncio.sleep(SLOW_REQUEST)
+        return thing
+
+    return made
+
+
+def named(name: str) -> Service:
+    match name:
+        case "lab":
+            return lab()
+        case "mirror":
+            return service("mirror", Faults(poisoned={POISON}))
+        case "third":
+            return third()
+        case _:
+            return _named(name)
+
+
+_named = services.all.named
+
+
+def skew(seconds: float) -> None:
+    """The clock of the database layer and of the maker of identifiers is wrong by so much."""
+    assert Runtime.__init__.__kwdefaults__ is not None
+    Runtime.__init__.__kwdefaults__["clock"] = lambda: datetime.now(UTC) + timedelta(seconds=seconds)
+    ids.time = SimpleNamespace(time_ns=lambda: time.time_ns() + int(seconds * 1e9))  # type: ignore[assignment]
+
+
+class QuickConsumer(AIOKafkaConsumer):
+    """Missed sooner when it is killed, for the tests have little time."""
+
+    def __init__(self, *topics: str, **settings: Any) -> None:
+        super().__init__(*topics, **{**settings, "session_timeout_ms": 3000, "heartbeat_interval_ms": 500})
+
+
+def run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+    """Be that process: `command` as `headset` takes it."""
+    os.setsid()
+    os.environ.clear()
+    os.environ.update(environment)
+    with log.open("ab") as said:
+        os.dup2(said.fileno(), sys.stdout.fileno())
+        os.dup2(said.fileno(), sys.stderr.fileno())
+    sys.argv = ["headset", *command]
+    services.all.named = named
+    kafka.AIOKafkaConsumer = QuickConsumer
+    if planted := os.environ.get("FAULT_PLANTED"):
+        PLANTED[planted]()
+    if armed := os.environ.get("FAULT_POINT"):
+        point, action, nth = armed.split(":")
+        arm(point, action, int(nth))
+    if wrong := os.environ.get("FAULT_SKEW"):
+        skew(float(wrong))
+    main()

@@ -1,0 +1,86 @@
+"""A TCP link that can be cut, held and slowed down: what stands between the processes and what they depend on."""
+
+import asyncio
+import contextlib
+import threading
+from typing import Any
+
+
+class Proxy:
+    """Listens on a loopback port of its own and passes everything on to `target`, in a thread of its own."""
+
+    def __init__(self, target: int = 0) -> None:
+        self.target = target
+        self.delay = 0.0
+        """Seconds that each piece is held back, in both directions."""
+        self._links: set[asyncio.StreamWriter] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._flows = self._call(self._open_gate())
+        self._server = self._call(self._listen())
+        self.port: int = self._server.sockets[0].getsockname()[1]
+
+    def _call(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    async def _open_gate(self) -> asyncio.Event:
+        gate = asyncio.Event()
+        gate.set()
+        return gate
+
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.start_server(self._link, "127.0.0.1", 0)
+
+    async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._links.add(writer)
+        try:
+            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:
+            writer.transport.abort()
+            self._links.discard(writer)
+            return
+        self._links.add(there_writer)
+        with contextlib.suppress(asyncio.CancelledError):  # the end of the test
+            await asyncio.gather(self._pass(reader, there_writer), self._pass(there_reader, writer))
+
+    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while piece := await source.read(65536):
+                await self._flows.wait()
+                if self.delay:
+                    await asyncio.sleep(self.delay)
+                sink.write(piece)
+                await sink.drain()
+        sink.transport.abort()
+        self._links.discard(sink)
+
+    def cut(self) -> None:
+        """Reset every connection; new ones are taken."""
+
+        async def cut() -> None:
+            for link in list(self._links):
+                link.transport.abort()
+
+        self._call(cut())
+
+    def hold(self) -> None:
+        """Take everything, pass nothing on: a network that swallows. `release` passes it on after all."""
+        self._loop.call_soon_threadsafe(self._flows.clear)
+
+    def release(self) -> None:
+        self._loop.call_soon_threadsafe(self._flows.set)
+
+    def close(self) -> None:
+        async def close() -> None:
+            self._server.close()
+            for link in list(self._links):
+                link.transport.abort()
+            await asyncio.sleep(0)
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+
+        self._call(close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()

@@ -1,0 +1,367 @@
+"""Where do the fault tests take place? A real Kafka and a real PostgreSQL behind proxies, and `headset` processes.
+
+    writers → api-1, api-2 (serve lab, two relays) → Kafka → mirror-1, mirror-2 → Kafka → third
+
+Its `damage` says which invariants of the plan do not hold; `settled` waits until all of them do.
+"""
+
+import asyncio
+import contextlib
+import inspect
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import asyncpg
+import psutil
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from shared.events import Letter
+from shared.identity import sign
+from shared.kafka import KafkaBus, create_topics
+from shared.mailbox import DISCARDS_DDL, MAILBOX_DDL
+from shared.postgres import EmbeddedPostgres
+from shared.settings import Settings
+from tests.lab import THINGS_DDL, Counted, Followed
+from tests.system.faults import entry
+from tests.system.faults.load import Load
+from tests.system.faults.proxy import Proxy
+from tests.system.processes import Process
+from tools.kafka.broker import Broker
+
+FORKING = multiprocessing.get_context("forkserver")
+FORKING.set_forkserver_preload(["tests.system.faults.entry"])
+"""Some hundred processes are started; forked from one that has everything imported, each takes no time to speak of."""
+KEY = "a key for the fault tests, of thirty-two bytes"
+LAB = ("lab", "mirror", "third")
+DURABLE = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
+"""A killed process must lose nothing; only the fall of the whole machine is out of scope, and fsync is against that."""
+DRAINED_WITHIN = 60.0
+"""Seconds after the last fault. The plan says 5 on an idle machine; this is what a loaded one is allowed."""
+
+
+class Forked(Process):
+    """A process of the fault tests; `wait` and `poll` as those of `subprocess`."""
+
+    def start(self) -> None:
+        self._process = _AsPopen(  # type: ignore[assignment]
+            FORKING.Process(target=entry.run, args=(self._command, self.environment, self.log), daemon=True)
+        )
+
+
+class _AsPopen:
+    def __init__(self, process: multiprocessing.context.ForkServerProcess) -> None:
+        self._process = process
+        process.start()
+        assert process.pid is not None
+        self.pid = process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("headset", timeout or 0)
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        if self._process.exitcode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+class Stage:
+    """Everything that is needed, and every fault there is."""
+
+    def __init__(self, broker: Broker, kafka_link: Proxy, directory: Path, seed: int) -> None:
+        self.broker = broker
+        self.kafka_link = kafka_link
+        self.directory = directory
+        self.seed = seed
+        self.chance = random.Random(seed)
+        self.server = EmbeddedPostgres.start(directory / "postgres", DURABLE)
+        self.database_link = Proxy(self.server.port)
+        self.settings = Settings(
+            database_url=self.direct_url, kafka=f"127.0.0.1:{kafka_link.port}", jwt_key=KEY, topic_partitions=3
+        )
+        self.processes: dict[str, Process] = {}
+        self.load = Load([], sign(self.settings, "writer", "admin"))
+        self.poison: list[str] = []
+        """Event ids that must end as dead letters of mirror."""
+        self.injected: dict[str, set[int]] = {}
+        """Thing → counts that were put on the bus by the test itself, in any order and number."""
+        self.happened: list[str] = []
+
+    @property
+    def direct_url(self) -> str:
+        return self.server.url
+
+    def environment(self, **more: str) -> dict[str, str]:
+        through = self.server.url.replace(f":{self.server.port}/", f":{self.database_link.port}/")
+        return {
+            "DATABASE_URL": through, "KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka, "HEADSET_JWT_KEY": KEY,
+            "HEADSET_POOL_SIZE": "4", "HEADSET_CONSUMER_BATCH": "50", **more,
+        }  # fmt: skip
+
+    async def prepare(self) -> Self:
+        connection = await asyncpg.connect(self.direct_url)
+        for name in LAB:
+            await connection.execute(f"CREATE SCHEMA {name}")
+            await connection.execute((MAILBOX_DDL + DISCARDS_DDL + THINGS_DDL).format(schema=name))
+        await connection.close()
+        await create_topics(self.settings, [Counted.kafka_topic, Followed.kafka_topic])
+        return self
+
+    def run(self, name: str, *command: str, **environment: str) -> Process:
+        """Start a process under a name; one of that name that runs already is ended first."""
+        old = self.processes.get(name)
+        if old is not None:
+            if not old.ended():
+                old.kill()
+            process = old
+            process.environment = {**os.environ, **self.environment(**environment)}
+            process.start()
+        else:
+            log = self.directory / f"{name}.txt"
+            process = Forked(*command, environment=self.environment(**environment), log=log, program=())
+            self.processes[name] = process
+        return process
+
+    def run_lab(self, *, doubled: bool = True, **environment: str) -> None:
+        """The laboratory's processes, ready; `doubled`: two of each kind that faults are aimed at."""
+        for n in (1, 2) if doubled else (1,):
+            self.run(f"api-{n}", "serve", "lab", **environment)
+            self.run(f"mirror-{n}", "work", "mirror", **environment)
+        self.run("third", "work", "third", **environment)
+        for process in self.processes.values():
+            process.wait_ready(120)
+        self.load.urls = [process.url for name, process in self.processes.items() if name.startswith("api")]
+
+    def again(self, name: str, **environment: str) -> None:
+        """Start a process anew, with other faults; do not wait for it."""
+        self.run(name, **environment)
+
+    def note(self, text: str) -> None:
+        """A line of what happened, for whoever has to understand a failure."""
+        self.happened.append(text)
+        print(f"[seed {self.seed}] {text}", flush=True)
+
+    # What the invariants say.
+
+    async def damage(self) -> list[str]:
+        """Each invariant that does not hold now, in a line. Nothing may be under way."""
+        connection = await asyncpg.connect(self.direct_url)
+        try:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                things = {name: await connection.fetch(f"SELECT id, total, seen FROM {name}.things") for name in LAB}
+                waiting = {name: await connection.fetchval(f"SELECT count(*) FROM {name}.outbox") for name in LAB}
+                inbox = {name: await connection.fetchval(f"SELECT count(*) FROM {name}.inbox") for name in LAB}
+                dead = {
+                    name: sorted(r["event_id"] for r in await connection.fetch(f"SELECT * FROM {name}.dead_letters"))
+                    for name in LAB
+                }
+        finally:
+            await connection.close()
+        seen: dict[str, dict[str, list[int]]] = {n: {r["id"]: r["seen"] for r in rows} for n, rows in things.items()}
+        found = []
+        for thing, last in self.load.acknowledged.items():  # I1, I7: what was acknowledged, once, in its order
+            if (there := seen["lab"].get(thing)) != list(range(1, last + 1)):
+                found.append(f"lab.{thing}: {last} acknowledged, stored: {_odd(there, last)}")
+        for name in ("mirror", "third"):
+            for thing, last in self.load.acknowledged.items():  # I1, I3: applied once each, in the order of changes
+                if (there := seen[name].get(thing)) != list(range(1, last + 1)):
+                    found.append(f"{name}.{thing}: {last} published, applied: {_odd(there, last)}")
+            for thing, counts in self.injected.items():  # in any order, but once
+                if sorted(there := seen[name].get(thing, [])) != sorted(counts):
+                    found.append(
+                        f"{name}.{thing}: injected {len(counts)}, applied {len(there)}, {len(set(there))} kinds"
+                    )
+            found += [f"{name}.{t}: the total is {n}" for t, n, counts in things[name] if n != sum(counts)]  # I2
+            handled = sum(map(len, seen[name].values()))
+            if inbox[name] != handled:  # I4
+                found.append(f"{name}: {inbox[name]} letters in the inbox, {handled} applied")
+        found += [f"{name}: {n} letters in the outbox" for name, n in waiting.items() if n]  # I5
+        if dead["mirror"] != sorted(self.poison) or dead["third"] or dead["lab"]:  # I6
+            found.append(f"dead letters {dead}, poison {sorted(self.poison)}")
+        return found
+
+    async def lag(self) -> int:
+        """Records that the groups have not said to be done with (I8)."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.broker.bootstrap)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.broker.bootstrap)
+        await admin.start()
+        await consumer.start()
+        try:
+            lag = 0
+            for group, topic in (("headset.mirror", Counted.kafka_topic), ("headset.third", Followed.kafka_topic)):
+                partitions = [TopicPartition(topic, n) for n in range(self.settings.topic_partitions)]
+                ends = await consumer.end_offsets(partitions)
+                done = await admin.list_consumer_group_offsets(group)
+                lag += sum(ends[p] - (done[p].offset if p in done else 0) for p in partitions)
+                ahead = [p for p in partitions if p in done and done[p].offset > ends[p]]
+                assert not ahead, f"{group} has committed beyond the end: {ahead}"
+            return lag
+        finally:
+            await consumer.stop()
+            await admin.close()
+
+    async def quiet(self, seconds: float = DRAINED_WITHIN) -> None:
+        """Wait until nothing is under way any more."""
+        deadline = time.monotonic() + seconds
+        while True:
+            connection = await asyncpg.connect(self.direct_url)
+            waiting = sum([await connection.fetchval(f"SELECT count(*) FROM {name}.outbox") for name in LAB])
+            await connection.close()
+            if not waiting and not await self.lag():
+                return
+            assert time.monotonic() < deadline, f"{waiting} letters in outboxes, lag {await self.lag()}"
+            await asyncio.sleep(0.05)
+
+    async def settled(self, after: str) -> None:
+        """The writers rest; within the time allowed every invariant holds. Then they go on."""
+        await asyncio.to_thread(self.load.pause)
+        began = time.monotonic()
+        while True:
+            found = await self.damage()
+            if not found:
+                break
+            told = "\n".join([*found[:10], "what happened:", *self.happened[-20:]])
+            assert time.monotonic() < began + DRAINED_WITHIN, f"after {after}, seed {self.seed}:\n{told}"
+            await asyncio.sleep(0.05)
+        self.note(f"{after}: whole after {time.monotonic() - began:.1f} s, {self.load.written()} written")
+        self.load.go()
+
+    # Faults.
+
+    async def fail_at(self, point: str, action: str, *names: str, nth: tuple[int, int] = (2, 12)) -> None:
+        """Start these processes anew, each to fail at this point; return when one of them has."""
+        before = {name: self.processes[name].said.count("reached") for name in names}
+        for name in names:
+            self.again(name, FAULT_POINT=f"{point}:{action}:{self.chance.randint(*nth)}")
+        self.note(f"{' and '.join(names)}: {action} at {point}")
+        await eventually(
+            f"{point} is reached",
+            lambda: any(self.processes[name].said.count("reached") > before[name] for name in names),
+        )
+        if action == "exit":
+            await eventually(f"it ends at {point}", lambda: any(self.processes[name].ended() for name in names))
+
+    def kill_database(self) -> None:
+        """As a crash of the server, with all its processes; then its recovery."""
+        family = [psutil.Process(self.server.pid), *psutil.Process(self.server.pid).children(recursive=True)]
+        for one in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        self.server.stop()
+        self.server = EmbeddedPostgres.start(self.directory / "postgres", DURABLE)
+        self.database_link.target = self.server.port
+
+    @contextlib.contextmanager
+    def stopped_database(self) -> Any:
+        family = [psutil.Process(self.server.pid), *psutil.Process(self.server.pid).children(recursive=True)]
+        for one in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.suspend()
+        try:
+            yield
+        finally:
+            for one in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.resume()
+
+    async def pile_up(self, n: int = 50) -> None:
+        """Have letters wait in the outbox, so that the relay publishes many at once."""
+        self.broker.pause()
+        goal = self.load.written() + n
+        await eventually("letters pile up", lambda: self.load.written() >= goal)
+        self.broker.resume()
+
+    async def publish(self, letters: Sequence[Letter]) -> None:
+        """Put letters on the bus, as another system would."""
+        bus = KafkaBus(self.settings)
+        try:
+            await bus.publish(letters)
+        finally:
+            await bus.close()
+
+    async def history(self, topic: str) -> list[tuple[bytes | None, bytes | None, Any]]:
+        """Key, value and headers of every record of a topic so far."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.broker.bootstrap)
+        await consumer.start()
+        try:
+            partitions = [TopicPartition(topic, n) for n in range(self.settings.topic_partitions)]
+            consumer.assign(partitions)
+            await consumer.seek_to_beginning()
+            ends = await consumer.end_offsets(partitions)
+            records = []
+            while any([await consumer.position(p) < ends[p] for p in partitions]):
+                for batch in (await consumer.getmany(timeout_ms=200)).values():
+                    records += [(record.key, record.value, record.headers) for record in batch]
+            return records
+        finally:
+            await consumer.stop()
+
+    async def reset(self) -> None:
+        """End all processes and forget everything, so that damage done on purpose harms no other test."""
+        for process in self.processes.values():
+            if not process.ended():
+                process.kill()
+        connection = await asyncpg.connect(self.direct_url)
+        for name in LAB:
+            await connection.execute(
+                f"TRUNCATE {name}.things, {name}.inbox, {name}.outbox, {name}.dead_letters, {name}.idempotency_keys"
+            )
+        await connection.close()
+        self.load.acknowledged.clear()
+        self.load.answers.clear()
+        self.poison.clear()
+        self.injected.clear()
+
+    def close(self) -> None:
+        self.load.stop()
+        for process in self.processes.values():
+            if not process.ended():
+                with contextlib.suppress(ProcessLookupError):
+                    process.send(signal.SIGCONT)
+                process.kill()
+        self.database_link.close()
+        self.server.stop()
+
+
+def _odd(there: list[int] | None, last: int) -> str:
+    """What is wrong with a list that should be 1 … last."""
+    if there is None:
+        return "nothing"
+    lost = sorted(set(range(1, last + 1)) - set(there))
+    double = sorted({n for n in there if there.count(n) > 1})
+    return f"{len(there)}, lost {lost[:5]}, double {double[:5]}, {'in' if there == sorted(there) else 'out of'} order"
+
+
+async def eventually(what: str, met: Callable[[], Any], seconds: float = 60.0) -> None:
+    """Wait until `met` answers yes, itself or as a coroutine; fail when the time is up."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = met()
+        if await answer if inspect.isawaitable(answer) else answer:
+            return
+        assert time.monotonic() < deadline, f"{what}: not after {seconds} s"
+        await asyncio.sleep(0.02)
+
+
+def headset(*command: str, log: Path, environment: Mapping[str, str]) -> int:
+    """One command to its end; its exit code."""
+    process = FORKING.Process(target=entry.run, args=(command, {**os.environ, **environment}, log))
+    process.start()
+    process.join(120)
+    assert process.exitcode is not None, command
+    return process.exitcode

@@ -1,0 +1,122 @@
+"""Whatever fails, wherever: is nothing acknowledged lost, nothing done twice, and each one's order kept?
+
+Real processes, a real Kafka, a real PostgreSQL; the plan of faults and invariants is in docs/recovery.md. What is
+random comes from one seed, which is printed: `HEADSET_TEST_SEED` repeats it. `make soak` does the same for longer.
+"""
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from tests.conftest import start_broker
+from tests.system.faults.centre import PROCESSES, Centre
+from tests.system.faults.kinds import FAULTS, Fault
+from tests.system.faults.proxy import Proxy
+from tests.system.faults.stage import Stage, eventually, headset
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture(scope="module")
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    seed = int(os.environ.get("HEADSET_TEST_SEED") or random.SystemRandom().randrange(10**6))
+    link = Proxy()
+    with start_broker({"advertised.listeners": f"PLAINTEXT://127.0.0.1:{link.port}"}) as broker:
+        link.target = broker.port
+        stage = await Stage(broker, link, tmp_path_factory.mktemp("faults"), seed).prepare()
+        stage.run_lab()
+        yield stage
+        stage.close()
+    link.close()
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+async def test_nothing_is_lost_doubled_or_reordered(stage: Stage, fault: Fault) -> None:
+    stage.load.go()
+    goal = stage.load.written() + 20
+    await eventually("there is something to lose", lambda: stage.load.written() >= goal)
+    await fault(stage)
+    await stage.settled(fault.__name__)
+
+
+async def test_a_server_that_is_to_end_answers_what_it_has_taken(stage: Stage) -> None:
+    """The balancer sends no more to it, as `preStop` of its pod makes sure; what is under way is finished."""
+    stage.load.pause()
+    server = stage.processes["api-1"]
+    before = server.said.count("slow begins")
+    async with httpx.AsyncClient(headers=stage.load.headers, timeout=15) as client:
+        requests = [
+            asyncio.create_task(client.post(f"{server.url}/lab/slow", json={"id": "slow", "n": n})) for n in range(12)
+        ]
+        await eventually("they are under way", lambda: server.said.count("slow begins") == before + 12)
+        began = time.monotonic()
+        code = await asyncio.to_thread(server.stop)
+        answers = await asyncio.gather(*requests)
+    assert [answer.status_code for answer in answers] == [201] * 12
+    assert (code, time.monotonic() - began < 10) == (0, True)
+    stage.again("api-1")
+
+
+async def test_each_failed_audit_is_coached_and_entered_once(stage: Stage) -> None:
+    """The chain of the product, under crashes at every step; migrations are interrupted before it begins (P2)."""
+    stage.load.pause()
+    for name, process in stage.processes.items():
+        if name != "api-1":
+            await asyncio.to_thread(process.stop)
+    log = stage.directory / "migrate.txt"
+    broken = {**stage.environment(), "FAULT_POINT": f"P2:exit:{stage.chance.randint(2, 9)}"}
+    assert headset("migrate", "all", log=log, environment=broken) == 137
+    assert headset("migrate", "all", log=log, environment=stage.environment()) == 0
+    centre = Centre(stage, calls=200)
+    await centre.open()
+    audits = asyncio.create_task(centre.audited())
+    for point, *names in (
+        ("W2", "serve qa"), ("R3", "serve qa", "work qa"), ("W3", "serve qa"), ("C4", "work training"),
+        ("C3", "work performance"), ("C4", "work performance"), ("C2", "work training"),
+    ):  # fmt: skip
+        await stage.fail_at(point, "exit", *names, nth=(1, 4))
+        for name in names:
+            stage.again(name)
+    centre.enough = True
+    await audits
+    await centre.settled()
+    assert await centre.chains_hold()
+    for name in PROCESSES:
+        stage.processes.pop(name).kill()
+
+
+PLANTED = {
+    # mistake → who makes it, where it is then killed, and what is seen of it
+    "commit_first": ("mirror-1", "C1", "lost"),
+    "delete_first": ("api-1", "R1", "lost"),
+    "no_inbox": ("mirror-1", "C4", "double"),
+    "no_transaction": ("mirror-1", "C2", "lost"),
+    "unordered": ("api-1", None, "out of order"),
+}
+
+
+@pytest.mark.parametrize("mistake", PLANTED)
+async def test_the_invariants_notice_what_is_wrong(stage: Stage, mistake: str) -> None:
+    who, point, seen = PLANTED[mistake]
+    stage.load.pause()
+    await stage.reset()
+    stage.processes.clear()
+    stage.run_lab(doubled=False)
+    stage.again(who, FAULT_PLANTED=mistake, **({"FAULT_POINT": f"{point}:exit:6"} if point else {}))
+    stage.load.urls = [stage.processes["api-1"].url]
+    stage.load.go(mistake)
+    if point:
+        await eventually("it is killed", stage.processes[who].ended)
+        stage.again(who, FAULT_PLANTED=mistake)
+    else:
+        await stage.pile_up()
+    await eventually("enough is written", lambda: stage.load.written() > 150)
+    stage.load.pause()
+    await stage.quiet()
+    damage = await stage.damage()
+    assert any(seen in line and f"{seen} []" not in line for line in damage), damage
