@@ -49,3 +49,10 @@ def test_from_headcount_to_an_employee(centre: Process) -> None:
     said = walked(centre, walks("README.md")[:1] + walks("docs/recruiting.md"))
     assert "refused, as it must be" in said
     assert '"employee_id"' in said.splitlines()[-2]
+
+
+def test_a_calibration_from_its_beginning_to_who_is_strict(centre: Process) -> None:
+    said = walked(centre, walks("README.md")[:1] + walks("docs/calibration.md")).splitlines()
+    assert said[:3] == ["0", "100", "0"]
+    assert "All agree on 4 of 5 criteria." in said[3]
+    assert '"auditor_id":"ann","n":1,"by_expert":1' in said[4]
