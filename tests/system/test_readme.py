@@ -58,3 +58,10 @@ def test_what_all_routes_do_alike(centre: Process) -> None:
     assert ids[0] == ids[1], "the same key made one employee"
     assert said.index("412") == said.index("200") + 1
     assert said[-1].count('"call_id"') == 1, "the call sent twice is there once"
+
+
+def test_a_calibration_from_its_beginning_to_who_is_strict(centre: Process) -> None:
+    said = walked(centre, walks("README.md")[:1] + walks("docs/calibration.md")).splitlines()
+    assert said[:3] == ["0", "100", "0"]
+    assert "All agree on 4 of 5 criteria." in said[3]
+    assert '"auditor_id":"ann","n":1,"by_expert":1' in said[4]

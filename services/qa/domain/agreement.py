@@ -24,8 +24,6 @@ Undefined = Literal["too_few_interactions", "too_few_auditors", "no_variation"]
 RESAMPLES = 2000
 UNITS_FOR_INTERVAL = 5
 """Of fewer units there are too few different resamples for their percentiles to mean anything."""
-_AT_ONCE = 2_000_000
-"""So many cells of coincidence matrices are in memory at a time."""
 
 
 class Coefficient(NamedTuple):
@@ -74,27 +72,26 @@ def alpha(units: Iterable[Sequence[float]], level: Level, seed: int) -> Coeffici
 def alphas(counts: Any, values: "Floats", level: Level, weights: Any) -> "Floats":
     """Alpha for each row of `weights`, which says how many times each unit counts; NaN where nothing varies.
 
-    `counts`: how many gave each unit each of the `values`. By the coincidence matrix of Krippendorff 2011, section C;
-    the ordinal difference is that of mid-ranks, which is the same as its sum between two ranks.
+    `counts`: how many gave each unit each of the `values`, two values a unit at the least. Krippendorff 2011, sections
+    C and D, with the sums of squared differences written as n Σ x² - (Σ x)²; the ordinal difference of two values, a
+    sum over the ranks between them, is that of their mid-ranks.
     """
     import numpy as np
 
-    size = len(values)
-    of_value = np.eye(size) * counts[:, :, None]
-    of_unit = (counts[:, :, None] * counts[:, None, :] - of_value) / (counts.sum(1) - 1)[:, None, None]
-    flat = of_unit.reshape(len(counts), size * size)
-    parts = np.array_split(weights, -(-len(weights) * size * size // _AT_ONCE))
-    found = []
-    for part in parts:
-        observed = (part @ flat).reshape(-1, size, size)
-        margins = observed.sum(1)
-        n = margins.sum(1)
-        places = values if level == "interval" else np.cumsum(margins, axis=1) - margins / 2
-        differences = (places[..., :, None] - places[..., None, :]) ** 2 if level != "nominal" else 1 - np.eye(size)
-        by_chance = (margins[:, :, None] * margins[:, None, :] * differences).sum((1, 2)) / (n - 1)
-        seen = (observed * differences).sum((1, 2))
-        found.append(1 - np.divide(seen, by_chance, out=np.full(len(part), np.nan), where=by_chance > 0))
-    return np.concatenate(found)
+    m = counts.sum(1)
+    totals = weights @ counts
+    n = totals.sum(1)
+    if level == "nominal":
+        within = (m**2 - (counts**2).sum(1)) / (m - 1)
+        by_chance = (n**2 - (totals**2).sum(1)) / (n - 1)
+    else:
+        x = values - values.mean() if level == "interval" else np.cumsum(totals, axis=1) - totals / 2
+        within = 2 * (m * (x**2 @ counts.T) - (x @ counts.T) ** 2) / (m - 1)
+        by_chance = 2 * (n * (totals * x**2).sum(1) - (totals * x).sum(1) ** 2) / (n - 1)
+    seen = (weights * within).sum(1)
+    varies = (totals > 0).sum(1) > 1
+    found: Floats = 1 - np.divide(seen, by_chance, out=np.full(len(n), np.nan), where=varies)
+    return found
 
 
 def icc(scores: Sequence[Sequence[float]], seed: int) -> Coefficient:
