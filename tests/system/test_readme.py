@@ -49,3 +49,11 @@ def test_from_headcount_to_an_employee(centre: Process) -> None:
     said = walked(centre, walks("README.md")[:1] + walks("docs/recruiting.md"))
     assert "refused, as it must be" in said
     assert '"employee_id"' in said.splitlines()[-2]
+
+
+def test_from_a_complaint_to_the_end_of_a_dispute(centre: Process) -> None:
+    said = walked(centre, walks("README.md")[:1] + walks("docs/audits.md"))
+    for check in ("answered_in_time 41 seconds", "complaint_closed 259200 seconds", "evasion 1 times"):
+        assert f"not met: {check}" in said
+    assert "[(1, 55, 'failed'), (2, 65, 'failed')]" in said
+    assert '"criteria":["resolution"]' in said.splitlines()[-1]
