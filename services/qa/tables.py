@@ -61,7 +61,13 @@ recordings = Table(
     Index("recordings_once", "call_id", "agent_id", unique=True),
     Index("recordings_by_day", "day", "started_at", "id", postgresql_where=_answered),
     Index("recordings_by_agent", "agent_id", "day", "started_at", "id", postgresql_where=_answered),
-    Index("recordings_by_customer", "customer_ref", "started_at", postgresql_where=text("customer_ref IS NOT NULL")),
+    # Only calls in vain and calls back: with all calls in it, keeping them took a tenth longer.
+    Index(
+        "recordings_by_customer",
+        "customer_ref",
+        "started_at",
+        postgresql_where=text("customer_ref IS NOT NULL AND (answered_at IS NULL OR direction = 'outbound')"),
+    ),
 )
 
 cases = Table(

@@ -31,6 +31,8 @@ class CallEnded(Event):
     hold_seconds: Seconds | None = None
     wrap_up_seconds: Seconds | None = None
     recording_uri: Uri | None = None
+    listened_in: bool = False
+    """This agent only listened, as supervisors do: the call was the work of another, and is told of that one, too."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -110,6 +110,16 @@ async def test_a_transferred_call_is_one_for_each_agent(world: World) -> None:
     }
 
 
+async def test_who_only_listens_in_has_no_interaction(world: World) -> None:
+    """Also where a copy that does not say so comes before or after."""
+    await tell(world, call("c1", "diane"), call("c1", "boss", listened_in=True), call("c2", "boss"))
+    silent = world.letter(call("c2", "boss", listened_in=True), at=world.now + timedelta(minutes=1))
+    await world.deliver("qa", silent, world.letter(call("c2", "boss")))
+    assert [r["agent_id"] for r in await listed(world.as_("auditor"), "/qa/recordings")] == ["diane"]
+    await world.deliver("performance", world.letter(call("c3", "boss", listened_in=True)))
+    assert await world.rows("performance", "SELECT 1 FROM performance.call_facts WHERE call_id = 'c3'") == []
+
+
 async def test_a_login_that_moves_on_leaves_its_calls_behind(world: World) -> None:
     first = await hire(world, "desk7", date=date(2025, 1, 1))
     second = await hire(world, "desk7", date=date(2026, 3, 2))

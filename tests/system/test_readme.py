@@ -65,3 +65,11 @@ def test_a_calibration_from_its_beginning_to_who_is_strict(centre: Process) -> N
     assert said[:3] == ["0", "100", "0"]
     assert "All agree on 4 of 5 criteria." in said[3]
     assert '"auditor_id":"ann","n":1,"by_expert":1' in said[4]
+
+
+def test_from_a_complaint_to_the_end_of_a_dispute(centre: Process) -> None:
+    said = walked(centre, walks("README.md")[:1] + walks("docs/audits.md"))
+    for check in ("answered_in_time 41 seconds", "complaint_closed 259200 seconds", "evasion 1 times"):
+        assert f"not met: {check}" in said
+    assert "[(1, 55, 'failed'), (2, 65, 'failed')]" in said
+    assert '"criteria":["resolution"]' in said.splitlines()[-1]

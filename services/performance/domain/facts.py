@@ -122,8 +122,8 @@ def milliseconds(seconds: float | None) -> int | None:
 
 
 def call_fact(event: CallEnded, told_at: datetime, letter_id: str, zone: tzinfo) -> CallFact | None:
-    """None for a call that reached nobody: it is a fact about nobody."""
-    if event.agent_id is None:
+    """None for a call that reached nobody, or that somebody only listened in on: it is a fact about nobody."""
+    if event.agent_id is None or event.listened_in:
         return None
     return CallFact(
         event.call_id,

@@ -34,17 +34,16 @@ _KEEP_CASES = text("""
     WHERE (known.told_at, known.told_by) < (excluded.told_at, excluded.told_by)
 """)
 
-# Of an outbound call: the customer's last call before it, if that one owed a call-back and nobody had called since.
-# A call that rang at one agent and was answered by another was answered.
+# Of an outbound call: the last one before it that the customer made in vain, if nobody has called back since. A call
+# that rang at one agent and was answered by another was answered. Both statements use `recordings_by_customer`.
 _CALLED_BACK = text("""
-    SELECT before.call_id, before.ended_at, before.direction = 'inbound'
-           AND (before.answered_at IS NULL OR before.topic = ANY(CAST(:topics AS text[]))) AS owes
+    SELECT before.call_id, before.ended_at, before.direction = 'inbound' AS owes
     FROM qa.recordings AS before
-    WHERE before.customer_ref = :customer AND before.call_id <> :call
-      AND before.started_at < :started AND before.started_at >= :earliest
-      AND (before.answered_at IS NOT NULL OR before.direction = 'outbound' OR NOT EXISTS (
+    WHERE before.customer_ref = :customer AND (before.answered_at IS NULL OR before.direction = 'outbound')
+      AND before.started_at < :started AND before.started_at >= :earliest AND before.call_id <> :call
+      AND (before.direction = 'outbound' OR NOT EXISTS (
             SELECT FROM qa.recordings AS other WHERE other.call_id = before.call_id AND other.answered_at IS NOT NULL))
-    ORDER BY before.started_at DESC, before.answered_at NULLS LAST, before.id
+    ORDER BY before.started_at DESC, before.id
     LIMIT 1
 """)
 
@@ -167,10 +166,8 @@ async def _call_back(tx: Tx, recording: RowMapping, topics: Sequence[str]) -> Ca
     call, customer = {"call": recording["call_id"]}, {"customer": recording["customer_ref"]}
     if recording["direction"] == "outbound":
         started = recording["started_at"]
-        asked = {**call, **customer, "started": started, "earliest": started - REACH, "topics": list(topics)}
-        before = await tx.first(_CALLED_BACK, asked)
-        owed = before is not None and before["owes"]
-        return CallBack(before["call_id"], before["ended_at"], started) if owed and before else None
+        before = await tx.first(_CALLED_BACK, {**call, **customer, "started": started, "earliest": started - REACH})
+        return CallBack(before["call_id"], before["ended_at"], started) if before and before["owes"] else None
     if recording["topic"] not in topics:
         return None
     ended = recording["ended_at"]

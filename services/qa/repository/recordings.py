@@ -1,7 +1,8 @@
 """Which calls were there to be audited?
 
-One row for each interaction: call and agent together, as the newest copy told it. Calls that nobody answered are kept
-too, because an older copy that says otherwise may still come; they are in no list and no index of a list.
+One row for each interaction: call and agent together, as the newest copy told it. Calls that nobody answered, or that
+somebody only listened in on, are kept too, because an older copy that says otherwise may still come; they are in no
+list and no index of a list.
 """
 
 from collections.abc import Iterable, Sequence
@@ -92,7 +93,7 @@ async def keep(tx: Tx, delivered: Iterable[Delivered[CallEnded]]) -> None:
             "calls": [call_id for call_id, _ in keys],
             "agents": [agent_id for _, agent_id in keys],
             "started": [call.started_at for call in calls],
-            "answered": [call.answered_at for call in calls],
+            "answered": [None if call.listened_in else call.answered_at for call in calls],
             "ended": [call.ended_at for call in calls],
             "directions": [call.direction for call in calls],
             "queues": [call.queue for call in calls],

@@ -12,7 +12,8 @@ revision = "0006"
 down_revision = "0005"
 
 CHECKS_DDL = """
-CREATE INDEX recordings_by_customer ON {schema}.recordings (customer_ref, started_at) WHERE customer_ref IS NOT NULL;
+CREATE INDEX recordings_by_customer ON {schema}.recordings (customer_ref, started_at)
+    WHERE customer_ref IS NOT NULL AND (answered_at IS NULL OR direction = 'outbound');
 CREATE TABLE {schema}.cases (
     case_id text COLLATE "C" PRIMARY KEY, call_id text COLLATE "C", category text, opened_at timestamptz NOT NULL,
     closed_at timestamptz NOT NULL, told_at timestamptz NOT NULL, told_by text COLLATE "C" NOT NULL
