@@ -118,6 +118,17 @@ class EmbeddedPostgres:
         self.stop()
 
 
+def running(directory: Path) -> str | None:
+    """The URL of the server that a Headset runs in this directory; None where there is none."""
+    cluster = directory.absolute() / "cluster"
+    try:
+        words = (cluster / "data" / "postmaster.pid").read_text().split("\n")
+        pid, port, password = int(words[0]), int(words[3]), (cluster / "password").read_text()
+    except (OSError, ValueError, IndexError):
+        return None
+    return f"postgresql://{NAME}:{password}@127.0.0.1:{port}/{NAME}" if _is_server_of(cluster / "data", pid) else None
+
+
 @contextmanager
 def _disk_trouble(directory: Path) -> Iterator[None]:
     try:

@@ -49,3 +49,11 @@ def test_from_headcount_to_an_employee(centre: Process) -> None:
     said = walked(centre, walks("README.md")[:1] + walks("docs/recruiting.md"))
     assert "refused, as it must be" in said
     assert '"employee_id"' in said.splitlines()[-2]
+
+
+@pytest.mark.parametrize("guide", ["docs/coaching-rules.md", "docs/appraisals.md"])
+def test_a_guide_shows_what_its_lines_print(centre: Process, guide: str) -> None:
+    said = walked(centre, walks("README.md")[:1] + walks(guide))
+    shown = re.findall(r"```text\n(.*?)```", (ROOT / guide).read_text(encoding="utf-8"), re.DOTALL)
+    assert shown
+    assert [line for block in shown for line in block.splitlines() if line not in said] == []
