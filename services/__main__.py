@@ -171,11 +171,11 @@ imports.command("employees")(employees_command)
 
 
 @verify.command("appraisals")
-def verify_appraisals() -> None:
+def verify_appraisals(data: Data = None) -> None:
     """Recompute the hash chain of every appraisal's ledger; exit code 1 where one does not hold."""
     from services.performance.commands import verify_appraisals_command
 
-    verify_appraisals_command()
+    verify_appraisals_command(settings_with(data=data))
 
 
 @app.command()

@@ -16,6 +16,7 @@ from services.performance.tables import metadata
 from shared.db import Database, Tx
 from shared.errors import CannotStart
 from shared.i18n import say
+from shared.postgres import EmbeddedPostgres
 from shared.settings import Settings
 
 PAGE = 500
@@ -60,12 +61,18 @@ async def _faults(tx: Tx, rows: Sequence[RowMapping]) -> list[Fault]:
     return faults
 
 
-def verify_appraisals_command() -> None:
-    """Check that nobody tampered with ledgers of appraisals: a line for each fault, and exit code 1 if there is any."""
-    settings = Settings()
-    url = settings.url_of("performance")
+def verify_appraisals_command(settings: Settings) -> None:
+    """Check that nobody tampered with ledgers of appraisals: a line for each fault, and exit code 1 if there is any.
+
+    In the database that is named, else in that of the Headset which runs on this machine.
+    """
+    url = settings.url_of("performance") or EmbeddedPostgres.running(settings.data / "postgres")
     if url is None:
-        raise CannotStart("No database is named; set DATABASE_URL to a PostgreSQL address.")
+        raise CannotStart(
+            "No Headset runs in {directory}; start one, name another directory with --data, or a database with "
+            "DATABASE_URL.",
+            directory=settings.data,
+        )
 
     async def run() -> tuple[int, list[Fault]]:
         database = Database("performance", url, metadata, settings)

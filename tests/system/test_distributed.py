@@ -1,24 +1,31 @@
 """Eight processes, a real Kafka, a real PostgreSQL: does each failed audit lead to one assignment and one entry, and
-are they taken back with it, whatever is killed in between?"""
+are they taken back with it, whatever is killed in between? Do training and recruiting, coaching and QA find to each
+other over Kafka?"""
 
 import csv
+import json
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
 from services.all import SERVICES
+from shared.contracts.telephony import CallEnded
 from shared.identity import Role, sign
 from shared.settings import Settings
-from tests.conftest import FreshDatabase
+from tests.conftest import FreshDatabase, start_broker
+from tests.recruiting_help import Office
+from tests.services.qa_help import answers, good
 from tests.system.processes import Process, run, stopped_at_the_end, wait_for
-from tools.kafka.broker import Broker
+from tests.system.test_recruiting_flow import interviewed
 
+pytestmark = pytest.mark.kafka
 KEY = "a key for the distributed test, long enough"
 AGENTS = ("Ann", "Bao", "Cai", "Dan", "Eva", "Fei")
 CALLS = 300
@@ -56,23 +63,24 @@ class Cluster:
             return items
 
 
-@pytest.fixture
-def cluster(own_kafka: Broker, fresh_database: FreshDatabase, tmp_path: Path) -> Iterator[Cluster]:
-    environment = {
-        "DATABASE_URL": fresh_database("distributed"),
-        "KAFKA_BOOTSTRAP_SERVERS": own_kafka.bootstrap,
-        "HEADSET_JWT_KEY": KEY,
-        "HEADSET_TOPIC_PARTITIONS": "4",
-        "HEADSET_POOL_SIZE": "4",
-    }
-    for command in (("migrate", "all"), ("topics", "create"), ("topics", "create")):
-        done = run(*command, environment=environment)
-        assert done.returncode == 0, done.stderr
-    cluster = Cluster(environment, tmp_path)
-    with stopped_at_the_end(list(cluster.processes.values())):
-        for process in cluster.processes.values():
-            process.wait_ready(120)
-        yield cluster
+@pytest.fixture(scope="module")
+def cluster(fresh_database: FreshDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with start_broker() as kafka:
+        environment = {
+            "DATABASE_URL": fresh_database("distributed"),
+            "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
+            "HEADSET_JWT_KEY": KEY,
+            "HEADSET_TOPIC_PARTITIONS": "4",
+            "HEADSET_POOL_SIZE": "4",
+        }
+        for command in (("migrate", "all"), ("topics", "create"), ("topics", "create")):
+            done = run(*command, environment=environment)
+            assert done.returncode == 0, done.stderr
+        cluster = Cluster(environment, tmp_path_factory.mktemp("distributed"))
+        with stopped_at_the_end(list(cluster.processes.values())):
+            for process in cluster.processes.values():
+                process.wait_ready(120)
+            yield cluster
 
 
 def write_calls(file: Path) -> int:
@@ -196,3 +204,151 @@ def failed_entries(cluster: Cluster) -> list[dict[str, Any]]:
             explanation = client.get(f"/performance/appraisals/{appraisal['id']}/explanation").raise_for_status().json()
             entries += [entry for entry in explanation["entries"] if entry["value"] < 80]
     return entries
+
+
+class People:
+    """Clients of recruiting, as `Office` wants them."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.clients: list[httpx.AsyncClient] = []
+
+    def as_(self, *roles: Role, sub: str | UUID | None = None) -> httpx.AsyncClient:
+        with self._cluster.client("recruiting", *roles, sub=str(sub or roles[0])) as client:
+            made = httpx.AsyncClient(base_url=client.base_url, headers=client.headers, timeout=30)
+        self.clients.append(made)
+        return made
+
+
+async def test_pre_job_and_culture_training_complete_steps_15_and_16(cluster: Cluster) -> None:
+    people = People(cluster)
+    office = Office(people)  # type: ignore[arg-type]  # it needs clients only
+    today = datetime.now(UTC).date()
+    requisition = await office.requisition(headcount=1)
+    candidate = await office.applied(requisition, consent_until=str(today + timedelta(days=365)))
+    await office.lists(requisition, 5, {candidate: "pass"})
+    await interviewed(office, candidate, 90)
+    await office.verified(candidate)
+    for n in (10, 11):
+        await office.lists(requisition, n, {candidate: "pass"})
+    await office.step(candidate, 12, "fit")
+    await office.step(candidate, 12, "offered", expires_on=str(today + timedelta(days=7)))
+    await office.step(candidate, 12, "accepted")
+    who = await office.employed(
+        candidate, starts_on=str(today), ends_on=str(today + timedelta(days=1100)),
+        probation_ends_on=str(today + timedelta(days=90)),
+    )  # fmt: skip
+    for client in people.clients:
+        await client.aclose()
+
+    def enrolled() -> list[dict[str, Any]]:
+        found = cluster.items("training", "/training/enrolments", application_id=candidate)
+        return found if {one["purpose"] for one in found} == {"pre_job", "culture"} else []
+
+    attended = 0
+    with cluster.client("training", "trainer") as trainer, cluster.client("training", "agent", sub=who) as me:
+        for one in wait_for("enrolments in both programmes", enrolled):
+            attended += learned(trainer, me, who, one)
+
+    def done() -> bool:
+        with cluster.client("recruiting", "hr") as hr:
+            application = hr.get(f"/recruiting/applications/{candidate}").raise_for_status().json()
+        return application["step"] == 17 and {15, 16} <= set(application["done"])
+
+    def counted() -> bool:
+        days = {"employee_id": who, "from": "2020-01-01", "to": str(today)}
+        with cluster.client("performance", "hr") as hr:
+            found = hr.get("/performance/indicators/values", params=days)
+        items = {item["indicator"]: item for item in found.json()["items"]} if found.is_success else {}
+        return bool(items) and (items["training_attendance"]["value"], items["training_attendance"]["n"]) == (
+            1,
+            attended,
+        )
+
+    wait_for("steps 15 and 16 are done", done)
+    wait_for("attendance counts", counted)
+    assert attended > 0
+
+
+def learned(trainer: httpx.Client, me: httpx.Client, who: str, enrolment: dict[str, Any]) -> int:
+    """Pass the examination, acknowledge the documents, attend the meetings if there are any: how many there were."""
+    good(trainer.post("/training/examinations", json={"enrolment_id": enrolment["id"], "score": 85}), 201)
+    course = good(me.get(f"/training/courses/{enrolment['course_id']}"))
+    if course["documents"]:
+        documents = {"documents": course["documents"]}
+        good(me.post(f"/training/enrolments/{enrolment['id']}/documents", json=documents))
+    if course["method"] == "online":
+        return 0
+    begin = datetime.now(UTC) - timedelta(days=1)
+    end = begin + timedelta(hours=course["hours"])
+    meeting = {"room": course["code"], "starts_at": begin.isoformat(), "ends_at": end.isoformat()}
+    body = {"course": course["code"], "trainer_id": str(uuid4()), "seats": 9, "meetings": [meeting]}
+    session = good(trainer.post("/training/sessions", json=body), 201)
+    path = f"/training/sessions/{session['id']}"
+    good(me.post(f"{path}/places", json={"enrolment_id": enrolment["id"]}), 201)
+    good(trainer.post(f"{path}/meetings/{session['meetings'][0]['id']}/attendance", json={"present": {who: True}}))
+    return 1
+
+
+def test_from_a_failed_audit_through_coaching_to_its_follow_up(cluster: Cluster) -> None:
+    gone, mentor, kim = (str(uuid4()) for _ in range(3))
+    with cluster.client("recruiting", "hr") as hr:
+        for person in (
+            {"id": mentor, "role": "senior_agent", "agent_id": None},
+            {"id": gone, "role": "senior_agent", "agent_id": None},
+            {"id": kim, "role": "agent", "agent_id": "kim", "mentor_id": gone, "team_lead_id": mentor},
+        ):
+            good(hr.post("/recruiting/employees", json={"date": "2021-01-01", **person}), 201)
+
+    def recorded(call_id: str) -> str:
+        """A call of Kim's that ended just now, as telephony tells it; the id of its recording."""
+        now = datetime.now(UTC)
+        call = CallEnded(call_id=call_id, agent_id="kim", started_at=now, answered_at=now, ended_at=now)
+        told = {"specversion": "1.0", "id": str(uuid4()), "source": "telephony", "type": call.type,
+                "time": now.isoformat(), "data": call.model_dump(mode="json")}  # fmt: skip
+        with cluster.client("qa", "service") as service:
+            kind = {"Content-Type": "application/cloudevents+json"}
+            good(service.post("/events", content=json.dumps(told), headers=kind), 202)
+
+        def known() -> str | None:
+            found = cluster.items("qa", "/qa/recordings", call_id=call_id)
+            return next((it["id"] for it in found if it["employee_id"] == kim), None)
+
+        return str(wait_for(f"recording of {call_id}", known))
+
+    def coaching(**expected: Any) -> dict[str, Any]:
+        """The assignment, as soon as it says this."""
+
+        def found() -> dict[str, Any] | None:
+            items = cluster.items("training", "/training/coaching-assignments", employee_id=kim)
+            return next((it for it in items if it.items() >= expected.items()), None)
+
+        return dict(wait_for(f"coaching with {expected}", found))
+
+    with cluster.client("qa", "auditor", sub="aud-9") as auditor:
+        audit = good(auditor.post("/qa/audits", json={"recording_id": recorded("kim-1"), "scorecard": "short"}), 201)
+        good(auditor.put(f"/qa/audits/{audit['id']}/answers", json=answers(listening="no")))
+        assert good(auditor.post(f"/qa/audits/{audit['id']}/submit"))["result"] == "failed"
+        assert coaching(status="assigned", audit_id=audit["id"])["coach_id"] == gone
+        with cluster.client("recruiting", "hr") as hr:
+            left = {"date": datetime.now(UTC).date().isoformat()}
+            good(hr.post(f"/recruiting/employees/{gone}/departure", json=left))
+        assigned = coaching(coach_id=mentor, stand_in=True)
+        path = f"/training/coaching-assignments/{assigned['id']}"
+        with cluster.client("training", "agent", sub=kim) as me:
+            good(me.post(f"{path}/acknowledgement"))
+        with cluster.client("training", "agent", sub=mentor) as coach:
+            good(coach.post(f"{path}/completion"))
+
+        def owed() -> list[dict[str, Any]]:
+            return cluster.items("qa", "/qa/follow-ups", employee_id=kim)
+
+        [follow_up] = wait_for("a follow-up is asked for", owed)
+        assert follow_up["criteria"] == ["listening"]
+        later = {"recording_id": recorded("kim-2")}
+        again = good(auditor.post(f"/qa/follow-ups/{follow_up['id']}/audit", json=later), 201)
+        good(auditor.put(f"/qa/audits/{again['id']}/answers", json={"answers": {"listening": {"value": "yes"}}}))
+        assert good(auditor.post(f"/qa/audits/{again['id']}/submit"))["result"] == "passed"
+    coaching(status="followed_up", follow_up_audit_id=again["id"], follow_up_met=True)
+    for service_ in ("training", "qa", "performance", "recruiting"):
+        assert cluster.items(service_, "/dead-letters") == []
