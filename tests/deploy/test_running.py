@@ -24,7 +24,7 @@ from shared.postgres import EmbeddedPostgres, binaries
 from shared.settings import Settings
 from tests.conftest import FreshDatabase, start_broker
 from tests.deploy.reading import NAMES, SECRETS, Document, Overlay, compose, ours
-from tests.deploy.running import Container, leaving, own_address, succeeds
+from tests.deploy.running import Container, all_end_well, leaving, succeeds
 from tests.system.processes import free_port, wait_for
 from tools.kafka.broker import Broker
 
@@ -75,6 +75,7 @@ def composed_kafka() -> Iterator[Broker]:
 
 
 @pytest.mark.kafka
+@pytest.mark.timeout(300)  # half a minute each on two idle cores
 def test_compose_comes_up_works_and_leaves(
     composed_kafka: Broker, postgres: EmbeddedPostgres, fresh_database: FreshDatabase, tmp_path: Path
 ) -> None:
@@ -98,8 +99,7 @@ def test_compose_comes_up_works_and_leaves(
         return Container(name, service["command"], environment, tmp_path)
 
     jobs = [start(name) for name in ours(file) if name.endswith("-migrate") or name == "topics"]
-    for job in jobs:
-        job.finished()
+    all_end_well(jobs, 120)
     containers = {name: start(name) for name in ours(file) if name.endswith(("-api", "-worker"))}
     grace = min(float(file["services"][name]["stop_grace_period"].removesuffix("s")) for name in containers)
     with leaving(list(containers.values()), grace):
@@ -207,6 +207,7 @@ async def as_strimzi(broker: Broker, overlay: Overlay) -> None:
 
 
 @pytest.mark.kafka
+@pytest.mark.timeout(300)  # half a minute each on two idle cores
 async def test_manifests_come_up_work_and_leave(
     overlay: Overlay, strict_kafka: tuple[Broker, str], fresh_database: FreshDatabase, tmp_path: Path
 ) -> None:
@@ -234,8 +235,7 @@ async def test_manifests_come_up_work_and_leave(
 
     pods = dict(overlay.pods())
     jobs = [start(name, pod) for name, pod in pods.items() if name.endswith("-migrate")]
-    for job in jobs:
-        job.finished()
+    all_end_well(jobs, 120)
     containers = {name: start(name, pod) for name, pod in pods.items() if not name.endswith("-migrate")}
     specs = {name: pods[name]["spec"] for name in containers}
     grace = min(
