@@ -1,8 +1,10 @@
 """Do the compose file, the manifests, the image, the settings and the documents say the same?"""
 
 import re
+from xml.etree import ElementTree
 
 import pytest
+import yaml
 
 from tests.deploy.reading import NAMES, OVERLAYS, SECRETS, Overlay, compose, ours, variables
 from tools.kustomize import ROOT
@@ -69,6 +71,18 @@ def test_compose_and_manifests_run_the_same(overlays: dict[str, Overlay], name: 
             assert grace == pod["spec"]["terminationGracePeriodSeconds"]
 
 
+def test_prometheus_asks_each_process() -> None:
+    [headset, *_] = yaml.safe_load(said("deploy/prometheus/prometheus.yml"))["scrape_configs"]
+    [found] = headset["dns_sd_configs"]
+    assert found["port"] == 8000
+    assert set(found["names"]) == {f"{name}-{part}" for name in NAMES for part in ("api", "worker")}
+
+
+def test_kafka_is_the_one_that_tests_run_on() -> None:
+    version = ElementTree.fromstring(said("tools/kafka/pom.xml")).findtext(".//{*}kafka.version")
+    assert compose()["services"]["kafka"]["image"] == f"apache/kafka:{version}"
+
+
 def test_the_guide_says_what_compose_asks_for() -> None:
     guide = said("docs/deploy.md")
     for secret in SECRETS:
@@ -77,7 +91,7 @@ def test_the_guide_says_what_compose_asks_for() -> None:
         assert port in guide
     for path in re.findall(r"\b(?:deploy/[\w/.-]+\w|overlays/\w+|components/[\w-]+)", guide):
         there = [ROOT / path, ROOT / "deploy" / "k8s" / path]
-        assert any(one.exists() for one in there) or path == "deploy/prometheus", path
+        assert any(one.exists() for one in there), path
 
 
 @pytest.mark.parametrize("name", OVERLAYS)

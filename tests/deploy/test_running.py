@@ -3,6 +3,7 @@ and leave in time? On a real PostgreSQL and a real Kafka, as processes on loopba
 
 import ipaddress
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ from tests.deploy.reading import NAMES, SECRETS, Document, Overlay, compose, our
 from tests.deploy.running import Container, all_end_well, leaving, succeeds
 from tests.system.processes import free_port, wait_for
 from tools.kafka.broker import Broker
+from tools.kustomize import ROOT
 
 KEY = SECRETS["HEADSET_JWT_KEY"]
 
@@ -111,6 +113,20 @@ def test_compose_comes_up_works_and_leaves(
                 lambda c=container, p=places, k=check: c.answers("/health/live") and succeeds(k, p),
             )
         one_call_travels(containers)
+        token = token_of_the_guide(file["services"]["qa-api"]["environment"])
+        answer = httpx.get(f"{containers['qa-api'].url}/qa/scorecards", headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == 200, answer.text
+
+
+def token_of_the_guide(environment: dict[str, str]) -> str:
+    """What the command in docs/deploy.md prints inside a container."""
+    code = re.search(r'docker compose exec qa-api python -c "([^"]+)"', (ROOT / "docs" / "deploy.md").read_text())
+    assert code
+    asked = subprocess.run(
+        [sys.executable, "-c", code[1]], env={"PYTHONPATH": str(ROOT), **environment}, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    return asked.stdout.strip()
 
 
 # The manifests
