@@ -103,13 +103,14 @@ class EmbeddedPostgres:
     @classmethod
     def running(cls, directory: Path) -> str | None:
         """The URL of the server that another process runs on this directory; None where none is up."""
+        cluster = directory.absolute() / "cluster"
         try:
-            lines = (directory / "cluster" / "data" / "postmaster.pid").read_text().splitlines()
-            password = (directory / "cluster" / "password").read_text()
-        except OSError:
+            lines = (cluster / "data" / "postmaster.pid").read_text().splitlines()
+            pid, port, password = int(lines[0]), int(lines[3]), (cluster / "password").read_text()
+        except (OSError, ValueError, IndexError):
             return None
-        ready = len(lines) >= 8 and lines[7].startswith("ready")
-        return f"postgresql://{NAME}:{password}@127.0.0.1:{lines[3]}/{NAME}" if ready else None
+        ready = len(lines) >= 8 and lines[7].startswith("ready") and _is_server_of(cluster / "data", pid)
+        return f"postgresql://{NAME}:{password}@127.0.0.1:{port}/{NAME}" if ready else None
 
     @property
     def pid(self) -> int:

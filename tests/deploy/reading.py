@@ -20,12 +20,13 @@ SECRETS = {"POSTGRES_PASSWORD": "pg", "HEADSET_JWT_KEY": "a key for this test, l
 Document = dict[str, Any]
 
 
-def variables() -> set[str]:
-    """Every environment variable that sets something."""
-    known = set()
+def variables() -> dict[str, str]:
+    """Every environment variable that sets something → the field of `Settings` that it sets."""
+    known = {}
     for name, field in Settings.model_fields.items():
         alias = field.validation_alias
-        known |= set(map(str, alias.choices)) if isinstance(alias, AliasChoices) else {f"HEADSET_{name.upper()}"}
+        for variable in alias.choices if isinstance(alias, AliasChoices) else [f"HEADSET_{name.upper()}"]:
+            known[str(variable)] = name
     return known
 
 
@@ -94,16 +95,8 @@ class Overlay:
     def settings(self) -> Settings:
         """The settings that its ConfigMap makes, nothing from this machine's environment."""
         [data] = [one["data"] for one in self.all("ConfigMap").values()]
-        names = {
-            variable: name
-            for name, field in Settings.model_fields.items()
-            for variable in (
-                map(str, field.validation_alias.choices)
-                if isinstance(field.validation_alias, AliasChoices)
-                else [f"HEADSET_{name.upper()}"]
-            )
-        }
-        return Settings.model_validate({names[variable]: value for variable, value in data.items()})
+        known = variables()
+        return Settings.model_validate({known[variable]: value for variable, value in data.items()})
 
 
 def selects(selector: Document, labels: Mapping[str, str]) -> bool:

@@ -3,6 +3,7 @@ and leave in time? On a real PostgreSQL and a real Kafka, as processes on loopba
 
 import ipaddress
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -24,9 +25,10 @@ from shared.postgres import EmbeddedPostgres, binaries
 from shared.settings import Settings
 from tests.conftest import FreshDatabase, start_broker
 from tests.deploy.reading import NAMES, SECRETS, Document, Overlay, compose, ours
-from tests.deploy.running import Container, leaving, succeeds
+from tests.deploy.running import Container, all_end_well, leaving, succeeds
 from tests.system.processes import free_port, wait_for
 from tools.kafka.broker import Broker
+from tools.kustomize import ROOT
 
 KEY = SECRETS["HEADSET_JWT_KEY"]
 
@@ -75,6 +77,7 @@ def composed_kafka() -> Iterator[Broker]:
 
 
 @pytest.mark.kafka
+@pytest.mark.timeout(300)  # half a minute each on two idle cores
 def test_compose_comes_up_works_and_leaves(
     composed_kafka: Broker, postgres: EmbeddedPostgres, fresh_database: FreshDatabase, tmp_path: Path
 ) -> None:
@@ -98,8 +101,7 @@ def test_compose_comes_up_works_and_leaves(
         return Container(name, service["command"], environment, tmp_path)
 
     jobs = [start(name) for name in ours(file) if name.endswith("-migrate") or name == "topics"]
-    for job in jobs:
-        job.finished()
+    all_end_well(jobs, 120)
     containers = {name: start(name) for name in ours(file) if name.endswith(("-api", "-worker"))}
     grace = min(float(file["services"][name]["stop_grace_period"].removesuffix("s")) for name in containers)
     with leaving(list(containers.values()), grace):
@@ -111,6 +113,20 @@ def test_compose_comes_up_works_and_leaves(
                 lambda c=container, p=places, k=check: c.answers("/health/live") and succeeds(k, p),
             )
         one_call_travels(containers)
+        token = token_of_the_guide(file["services"]["qa-api"]["environment"])
+        answer = httpx.get(f"{containers['qa-api'].url}/qa/scorecards", headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == 200, answer.text
+
+
+def token_of_the_guide(environment: dict[str, str]) -> str:
+    """What the command in docs/deploy.md prints inside a container."""
+    code = re.search(r'docker compose exec qa-api python -c "([^"]+)"', (ROOT / "docs" / "deploy.md").read_text())
+    assert code
+    asked = subprocess.run(
+        [sys.executable, "-c", code[1]], env={"PYTHONPATH": str(ROOT), **environment}, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    return asked.stdout.strip()
 
 
 # The manifests
@@ -207,6 +223,7 @@ async def as_strimzi(broker: Broker, overlay: Overlay) -> None:
 
 
 @pytest.mark.kafka
+@pytest.mark.timeout(300)  # half a minute each on two idle cores
 async def test_manifests_come_up_work_and_leave(
     overlay: Overlay, strict_kafka: tuple[Broker, str], fresh_database: FreshDatabase, tmp_path: Path
 ) -> None:
@@ -234,8 +251,7 @@ async def test_manifests_come_up_work_and_leave(
 
     pods = dict(overlay.pods())
     jobs = [start(name, pod) for name, pod in pods.items() if name.endswith("-migrate")]
-    for job in jobs:
-        job.finished()
+    all_end_well(jobs, 120)
     containers = {name: start(name, pod) for name, pod in pods.items() if not name.endswith("-migrate")}
     specs = {name: pods[name]["spec"] for name in containers}
     grace = min(
