@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from shared import mailbox, metrics, tracing
+from shared import mailbox, metrics, spans, tracing
 from shared.db import Database, Tx
 from shared.events import Event, Letter, Unreadable
 
@@ -139,7 +139,8 @@ class Delivery:
                 metrics.DELIVERY_RETRIES.labels(self._db.name, "bug").inc()
                 log.warning(
                     "delivery_failed", service=self._db.name, letters=len(batch), attempt=attempt,
-                    event_id=batch[0].letter.id, error=type(error).__name__, exc_info=len(batch) == 1,
+                    event_id=batch[0].letter.id, correlation_id=batch[0].letter.correlation_id,
+                    error=type(error).__name__, exc_info=len(batch) == 1,
                 )  # fmt: skip
                 if len(batch) > 1:
                     middle = len(batch) // 2
@@ -155,8 +156,11 @@ class Delivery:
                 return
 
     async def _in_one_transaction(self, batch: Sequence[Delivered[Event]]) -> None:
-        async with self._db.transaction() as tx:
-            first = await self._claim(batch, tx)
+        with spans.around(self._db.name, "handle", letters := [d.letter for d in batch]) as traced:
+            if traced is not letters:
+                batch = [Delivered(d.event, letter) for d, letter in zip(batch, traced, strict=True)]
+            async with self._db.transaction() as tx:
+                first = await self._claim(batch, tx)
         handled = Counter(d.letter.type for d in first)
         delivered = Counter(d.letter.type for d in batch)
         for kind, n in delivered.items():
@@ -206,7 +210,10 @@ class Delivery:
         kind = letter.headers.get("ce_type", "")
         kind = kind if kind in self._wanted else "other"
         event_id = letter.headers.get("ce_id", "")[:200]
-        log.error("letter_buried", service=self._db.name, event_id=event_id, topic=letter.topic, type=kind)
+        log.error(
+            "letter_buried", service=self._db.name, event_id=event_id, correlation_id=letter.correlation_id[:200],
+            topic=letter.topic, type=kind,
+        )  # fmt: skip
         table = self._db.metadata.tables[f"{self._db.name}.dead_letters"]
         async with self._db.engine.begin() as connection:
             await mailbox.bury(connection, table, letter, reason, attempts)

@@ -84,11 +84,11 @@ class Letter(NamedTuple):
             "ce_type": event.type,
             "ce_source": source,
             "ce_time": at.isoformat(),
-            "traceparent": tracing.child_of(because.headers.get("traceparent") if because else None),
+            "traceparent": tracing.handed_on(because.headers.get("traceparent") if because else None),
         }
         if because:
             headers["ce_causationid"] = because.id
-            headers["ce_correlationid"] = because.headers.get("ce_correlationid", because.id)
+            headers["ce_correlationid"] = because.correlation_id
         return cls(event.kafka_topic, event.routing_key(), headers, event.to_bytes())
 
     @property
@@ -98,6 +98,11 @@ class Letter(NamedTuple):
     @property
     def type(self) -> str:
         return self.headers["ce_type"]
+
+    @property
+    def correlation_id(self) -> str:
+        """The id of the letter that the chain began with; empty for one without any."""
+        return self.headers.get("ce_correlationid") or self.headers.get("ce_id", "")
 
     @property
     def identity(self) -> str:

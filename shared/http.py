@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import metrics, tracing
+from shared import metrics, spans, tracing
 from shared.db import Database, Tx
 from shared.delivery import is_outage
 from shared.errors import (
@@ -249,7 +249,10 @@ class Observed:
         began = time.perf_counter()
         status: int | None = None
         given = next((v.decode("latin-1") for k, v in scope["headers"] if k == b"traceparent"), None)
-        token = tracing.current.set(tracing.child_of(given))
+        span = None
+        if (path := scope["path"]) not in OPEN_PATHS:
+            span = spans.begin(path.strip("/").partition("/")[0], scope["method"], "SERVER", given)
+        token = tracing.current.set(span.traceparent if span else tracing.child_of(given))
 
         async def watched(message: Message) -> None:
             nonlocal status
@@ -269,6 +272,12 @@ class Observed:
             method = scope["method"] if scope["method"] in _METHODS else "other"
             seconds = time.perf_counter() - began
             metrics.HTTP_SECONDS.labels(method, route, str(status)).observe(seconds)
+            if span:
+                span.name(f"{method} {route}")
+                span.end(
+                    None if status and status < 500 else str(status),
+                    **{"http.request.method": method, "http.route": route, "http.response.status_code": status or 0},
+                )
             log.debug("request", method=method, route=route, status=status, seconds=round(seconds, 4))
             tracing.current.reset(token)
 

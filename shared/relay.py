@@ -22,7 +22,7 @@ import asyncpg
 import structlog
 from pydantic_core import from_json
 
-from shared import metrics
+from shared import metrics, spans
 from shared.bus import EventBus
 from shared.db import Database
 from shared.events import Letter
@@ -120,7 +120,8 @@ class Relay:
         if not rows:
             return 0
         letters = [Letter(topic, key, from_json(headers), body) for _, topic, key, headers, body in rows]
-        await self._bus.publish(letters)
+        with spans.around(self._db.name, "publish", letters) as traced:
+            await self._bus.publish(traced)
         ids = [row["id"] for row in rows]
         await self._connection.execute(f"DELETE FROM {self._db.name}.outbox WHERE id = ANY($1::bigint[])", ids)
         metrics.EVENTS_PUBLISHED.labels(self._db.name).inc(len(rows))

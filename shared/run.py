@@ -17,7 +17,7 @@ import structlog
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import text
 
-from shared import mailbox, metrics
+from shared import mailbox, metrics, spans
 from shared.bus import EventBus, LocalBus
 from shared.db import Clock, Database, Tx, utc_now
 from shared.delivery import Delivery
@@ -75,6 +75,7 @@ class Runtime:
     async def start(self) -> None:
         """Begin the background work."""
         self.failed = asyncio.get_running_loop().create_future()
+        spans.switch_on(self.settings, self.databases)
         for relay in self.relays.values():
             self._begin(relay.run())
         if self._consume:
@@ -106,6 +107,7 @@ class Runtime:
             await relay.close()
         for db in self.databases.values():
             await db.close()
+        await spans.switch_off()
 
     async def drain(self) -> int:
         """Relay until every outbox is empty; how many letters were carried. For commands and tests."""

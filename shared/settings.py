@@ -71,6 +71,11 @@ class Settings(BaseSettings):
     jwt_issuer: str | None = Field(None, description="If set, tokens must be from this issuer.")
     jwt_audience: str | None = Field(None, description="If set, tokens must be for this audience.")
 
+    traces: str | None = Field(
+        None,
+        validation_alias=AliasChoices("HEADSET_TRACES", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="Collector of OpenTelemetry traces (OTLP over HTTP); without it none are made.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
     @field_validator("timezone")

@@ -12,7 +12,10 @@ import httpx
 import psutil
 import pytest
 
+from tests.system.monitoring import metrics_in, prometheus, queries
 from tests.system.processes import Process, free_port, run, stopped_at_the_end, wait_for
+
+SERVICES = {"recruiting", "training", "performance", "qa"}
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,31 @@ def test_each_demo_role_sees_what_is_its_own(centre: Process, home: Path) -> Non
     people = ask(centre, home, "hr", "/recruiting/employees?limit=500")["items"]
     assert 30 <= len(people) <= 35
     assert len({person["team"] for person in people if person["agent_id"]}) == 2
+
+
+def test_prometheus_scrapes_it_and_answers_every_query(centre: Process, tmp_path: Path) -> None:
+    with prometheus(tmp_path, f"127.0.0.1:{centre.port}") as server:
+        wait_for("recorded series", lambda: server.ask("headset:invariant_breaches"), 60)
+        scraped = {it["metric"] for it in server.api("targets/metadata", match_target='{job="headset"}')}
+        for who, query in queries().items():
+            assert metrics_in(query) <= scraped, who
+            server.ask(query)
+        said = [rule for group in server.api("rules")["groups"] for rule in group["rules"]]
+        assert [rule["name"] for rule in said if rule["health"] != "ok"] == []
+        assert {one["metric"]["service"] for one in server.ask("headset:outbox_rows")} == SERVICES
+        assert {one["metric"]["service"] for one in server.ask("headset_relay_leader == 1")} == SERVICES
+        holds = {
+            (one["metric"]["service"], one["metric"]["invariant"])
+            for one in server.ask("headset:invariant_breaches == 0")
+        }
+        assert len(holds) == len(SERVICES) + 4
+        assert float(server.ask('sum(headset_audits_told_total{result="failed"})')[0]["value"][1]) > 0
+
+
+def test_what_must_always_hold_does(centre: Process, home: Path) -> None:
+    said = run("check", "--data", str(home / "data"))
+    assert (said.returncode, said.stderr) == (0, "")
+    assert len(re.findall(" holds$", said.stdout, re.MULTILINE)) == len(said.stdout.splitlines()) == 10
 
 
 def test_a_second_headset_is_told_apart_in_one_line(centre: Process, home: Path) -> None:
