@@ -18,6 +18,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from bench.appraisals import beside_calls, day_sums, explanations, finalisation
 from bench.audits import effects, submissions
 from bench.coaching import burst, trials
 from bench.consume import calls_beside_millions, calls_from_kafka
@@ -46,6 +47,10 @@ ROWS: dict[str, Row] = {
     "audits": open_audits,
     "burst": burst,
     "trials": trials,
+    "days": day_sums,
+    "finalisation": finalisation,
+    "explanations": explanations,
+    "appraisals": beside_calls,
     "memory": memory_at_rest,
     "millions": calls_beside_millions,
 }

@@ -247,7 +247,7 @@ async def days(
     """The sums of each day that has any, for one employee."""
     names = sorted(SUMS[source])
     query = f"""
-    SELECT days.day, {", ".join(f"sum(days.{name}) AS {name}" for name in names)}
+    SELECT days.day, {_summed("days.", names)}
     {_of_days(source, one=True, guards=bool(guards))} GROUP BY 1 ORDER BY 1
     """
     values: dict[str, Any] = {"employees": [employee_id], "first": first, "last": last}
