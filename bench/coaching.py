@@ -26,8 +26,8 @@ COMPETENCIES = 23
 
 # Beside the four that ship, rules for single competencies on single scorecards, some of which look back.
 _RULES = """
-    INSERT INTO training.coaching_rules (id, key, condition, action, topic, due_working_days, priority, coaches, name_en,
-                                         name_zh, cooldown_days)
+    INSERT INTO training.coaching_rules (id, key, condition, action, topic, due_working_days, priority, coaches,
+                                         name_en, name_zh, cooldown_days)
     SELECT gen_random_uuid(), 'rule_' || n, jsonb_strip_nulls(jsonb_build_object(
                'scorecards', jsonb_build_array('card_' || n % $2), 'competencies', jsonb_build_array('k_' || n % $3),
                'repeated', CASE WHEN n % 4 = 0 THEN jsonb_build_object('times', 2, 'days', 30) END,
@@ -44,14 +44,14 @@ _PEOPLE = """
 
 
 async def burst(place: Place, scale: Scale) -> list[Line]:
-    """`headset work training` with all its policies, and with one that writes a row. As in `bench.consume`, what is
-    timed are the commits of the inbox rows."""
+    """`headset work training` with all its policies, and with one that writes a row, for each or for all of a batch. As
+    in `bench.consume`, what is timed are the commits of the inbox rows."""
     number = max(scale.of(BURST), 2_500)
     people = [new_id() for _ in range(AGENTS)]
     await _centre(place, await place.database("coaching"), people)
     made: dict[str, Any] = {}
 
-    def side(module: str, table: str) -> Callable[[], Any]:
+    def side(table: str, *words: str, module: str) -> Callable[[], Any]:
         async def sample() -> Commits:
             url = await place.database("burst", "coaching")
             settings = await place.settings(url)
@@ -63,7 +63,7 @@ async def burst(place: Place, scale: Scale) -> list[Line]:
                 async def all_there() -> bool:
                     return bool(await connection.fetchval("SELECT count(*) FROM training.inbox") >= number)
 
-                async with place.headset("work", "training", url=url, module=module) as process:
+                async with place.headset(*words, "work", "training", url=url, module=module) as process:
                     await until(all_there, 120, process, every=0.25)
                 stored = await connection.fetchval(f"SELECT count(*) FROM {table}")
                 if stored != number:
@@ -75,17 +75,19 @@ async def burst(place: Place, scale: Scale) -> list[Line]:
 
     samples = await in_turns(
         {
-            "product": side("services", "training.coaching_assignments"),
-            "one row": side("bench.one_row", "training.audit_states"),
+            "product": side("training.coaching_assignments", module="services"),
+            "each": side("training.audit_states", "each", module="bench.one_row"),
+            "batch": side("training.audit_states", "batch", module="bench.one_row"),
         }
     )
     facts = {"audits": number, "rules": RULES, "audits a commit": [len(s.rows) for s in samples["product"]]}
     return [
         Line(
-            f"failed audit to assignment, burst of {number:,}, {RULES} rules", "the worker, storing one row each",
-            "events/s", [s.rate for s in samples["product"]], [s.rate for s in samples["one row"]], at_least=0.4,
+            f"failed audit to assignment, burst of {number:,}, {RULES} rules", f"the worker, storing a row for {what}",
+            "events/s", [s.rate for s in samples["product"]], [s.rate for s in samples[name]], at_least=0.4,
             facts={**facts, "firings logged": made["services"]},
         )
+        for name, what in (("each", "each audit"), ("batch", "each audit, a batch at once"))
     ]  # fmt: skip
 
 
@@ -112,7 +114,8 @@ def _failed(people: list[UUID], number: int) -> list[Letter]:
         )  # fmt: skip
         event = AuditFailed(
             audit_id=new_id(), revision=1, recording_id=new_id(), call_id=str(new_id()),
-            employee_id=chance.choice(people), auditor_id="bench-auditor", scorecard=f"card_{chance.randrange(CARDS)}@1",
+            employee_id=chance.choice(people), auditor_id="bench-auditor",
+            scorecard=f"card_{chance.randrange(CARDS)}@1",
             score=Decimal(chance.randrange(40, 80)), passing_score=Decimal(80),
             critical_errors=(f"c_{missed[0]}",) if chance.random() < 0.1 else (), failed_criteria=failed,
             submitted_at=now - timedelta(seconds=3600 * (number - n) / number),

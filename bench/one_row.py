@@ -1,7 +1,7 @@
-"""What does a policy cost that writes one row? `python -m bench.one_row work training --port PORT`.
+"""What does a policy cost that writes one row? `python -m bench.one_row each|batch work training --port PORT`.
 
 `headset work training`, to the bus, the inbox and the jobs, but all that it does about failed audits is to store a row
-for each: what is left to the worker when there is nothing to decide.
+for each: by a statement for each, or by one for the batch. What is left to the worker when there is nothing to decide.
 """
 
 import sys
@@ -25,12 +25,17 @@ _NOTE = text("""
 
 
 @bulk
-async def note(delivered: Sequence[Delivered[AuditFailed]], tx: Tx) -> None:
+async def note_all(delivered: Sequence[Delivered[AuditFailed]], tx: Tx) -> None:
     events = sorted((event for event, _ in delivered), key=lambda event: event.audit_id)
     values = {"ids": [e.audit_id for e in events], "revisions": [e.revision for e in events]}
     await tx.run(_NOTE, {**values, "owed": [True] * len(events)})
 
 
+async def note(event: AuditFailed, tx: Tx) -> None:
+    await tx.run(_NOTE, {"ids": [event.audit_id], "revisions": [event.revision], "owed": [True]})
+
+
 if __name__ == "__main__":
-    composition.SERVICES = (replace(training, policies={AuditFailed: [note]}),)
+    policy = {"each": note, "batch": note_all}[sys.argv.pop(1)]
+    composition.SERVICES = (replace(training, policies={AuditFailed: [policy]}),)
     sys.exit(main())

@@ -5,7 +5,6 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -34,7 +33,7 @@ _KINDS: Sequence[Mapping[str, Any]] = (
         "kind": "choice",
         "options": [{"key": f"o{n}", "name_en": f"o{n}", "name_zh": f"o{n}", "points": n} for n in range(4)],
     },
-    {"kind": "number", "bands": [{"below": n, "points": 40 - n} for n in (10, 20, 30)] + [{"below": None, "points": 0}]},
+    {"kind": "number", "bands": [{"below": n, "points": 4 - (n or 40) // 10} for n in (10, 20, 30, None)]},
 )  # fmt: skip
 _GOOD_AND_BAD: Mapping[str, tuple[Sequence[str | int], Sequence[str | int]]] = {
     "yes_no": (("yes",), ("no",)), "scale": ((5, 4, 3), (2, 1, 0)), "choice": (("o3", "o2"), ("o1", "o0")),
@@ -90,7 +89,14 @@ def _card() -> Draft:
     ]  # fmt: skip
     sections = [{"key": f"s{n}", "name_en": f"s{n}", "name_zh": f"s{n}"} for n in range(4)]
     card = Draft.model_validate(
-        {"code": "bench", "name_en": "b", "name_zh": "b", "passing_score": 80, "sections": sections, "criteria": criteria}
+        {
+            "code": "bench",
+            "name_en": "b",
+            "name_zh": "b",
+            "passing_score": 80,
+            "sections": sections,
+            "criteria": criteria,
+        }
     )
     check_scorable(card)
     return card

@@ -10,7 +10,17 @@ from typing import Any
 from uuid import UUID
 
 from services.training.domain.coaching import DISPUTED, UPHELD, Assignment, Audit, assign, follow
-from services.training.domain.rules import Firing, Memory, Person, Result, Rule, choose_coach, consider, in_order
+from services.training.domain.rules import (
+    Firing,
+    Memory,
+    Person,
+    Result,
+    Rule,
+    choose_coach,
+    consider,
+    in_order,
+    of_scorecard,
+)
 from services.training.repository import audits, catalogue, coaching, people
 from services.training.repository.coaching import Step
 from shared.calendar import add_working_days, local_day
@@ -128,6 +138,7 @@ class _Deciding:
     def __init__(self, tx: Tx) -> None:
         self.tx = tx
         self.rules: list[Rule] = []
+        self.by_scorecard: dict[str, list[Rule]] = {}
         self.people: dict[UUID, Person] = {}
         self.before: dict[UUID, list[Result]] = {}
         self.memory = Memory()
@@ -140,6 +151,7 @@ class _Deciding:
         it = cls(tx)
         it.results = {result.audit_id: result for result in results}
         it.rules = in_order(await coaching.rules(tx))
+        it.by_scorecard = {card: of_scorecard(it.rules, card) for card in {result.scorecard for result in results}}
         employees = {result.employee_id for result in results}
         today = local_day(tx.now, tx.settings.zone)
         it.people = await people.hold(tx, employees, today)
@@ -200,8 +212,8 @@ class _Deciding:
         when = (result.submitted_at, result.audit_id)
         recent = [r for r in self.before.get(result.employee_id, ()) if (r.submitted_at, r.audit_id) < when]
         return consider(
-            result, self.rules, self.people[result.employee_id], recent, self.memory, day=day, disputed=disputed,
-            trainability=self.trainability, courses=self.courses,
+            result, self.by_scorecard[result.scorecard], self.people[result.employee_id], recent, self.memory,
+            day=day, disputed=disputed, trainability=self.trainability, courses=self.courses,
         )  # fmt: skip
 
     def _assign(self, event: AuditFailed, rule: Rule, day: date, audit: Audit) -> tuple[Assignment, Assignment, str]:
