@@ -18,12 +18,15 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from bench.appraisals import beside_calls, day_sums, explanations, finalisation
 from bench.audits import effects, submissions
+from bench.coaching import burst, trials
 from bench.consume import calls_beside_millions, calls_from_kafka
 from bench.events import events_over_http
 from bench.measure import REPETITIONS, Line, Scale
 from bench.memory import memory_at_rest
 from bench.place import ROOT, Place
+from bench.quality import draws, open_audits, scoring
 from bench.recruiting import lists, steps
 from bench.relay import relay_to_kafka
 from shared import logs
@@ -39,6 +42,15 @@ ROWS: dict[str, Row] = {
     "relay": relay_to_kafka,
     "steps": steps,
     "lists": lists,
+    "scoring": scoring,
+    "draws": draws,
+    "audits": open_audits,
+    "burst": burst,
+    "trials": trials,
+    "days": day_sums,
+    "finalisation": finalisation,
+    "explanations": explanations,
+    "appraisals": beside_calls,
     "memory": memory_at_rest,
     "millions": calls_beside_millions,
 }
@@ -70,7 +82,7 @@ def show(lines: list[Line], failed: dict[str, str]) -> None:
         table.add_row(
             line.what, f"{_number(line.ours)}", line.limit, f"{_number(line.theirs)} {line.unit}",
             f"{line.ratio:.2f} ({min(line.ratios):.2f} to {max(line.ratios):.2f})",
-            f"≥ {line.at_least:g}" if line.at_least is not None else f"≤ {line.at_most:g}",
+            line.target,
             "[green]yes[/]" if line.met else "[red]no[/]",
         )  # fmt: skip
     for name, reason in failed.items():

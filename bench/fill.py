@@ -22,7 +22,7 @@ _CALLS = f"""
     ORDER BY 1
 """
 _ZONE = "AT TIME ZONE 'Asia/Shanghai'"
-_RECORDINGS = f"""
+RECORDINGS = f"""
     INSERT INTO qa.recordings (id, call_id, agent_id, day, started_at, answered_at, ended_at, direction, queue, topic,
                                wait_ms, talk_ms, hold_ms, wrap_up_ms, recording_uri, customer_ref, told_at, told_by)
     SELECT uuidv7(started_at - now()), call_id, CASE WHEN answered THEN agent_id ELSE '' END,
@@ -53,13 +53,13 @@ _SUMS = f"""
 async def fill(place: Place, url: str, number: int) -> None:
     """Store so many calls of the year before yesterday in QA and in performance, with their sums."""
     await asyncio.gather(
-        _store(place, url, "qa.recordings", (_RECORDINGS, number)),
-        _store(place, url, "performance.call_facts", (_FACTS, number), (_SUMS,)),
+        store(place, url, "qa.recordings", (RECORDINGS, number)),
+        store(place, url, "performance.call_facts", (_FACTS, number), (_SUMS,)),
     )
     await place.checkpoint()
 
 
-async def _store(place: Place, url: str, table: str, *statements: tuple[Any, ...]) -> None:
+async def store(place: Place, url: str, table: str, *statements: tuple[Any, ...]) -> None:
     async with place.connection(url) as connection:
         await connection.execute("SET maintenance_work_mem = '1GB'; SET work_mem = '1GB'; SET synchronous_commit = off")
         indexes = await connection.fetch(

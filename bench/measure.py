@@ -43,6 +43,8 @@ class Line:
     """The samples of both, in the order of the turns."""
     at_least: float | None = None
     at_most: float | None = None
+    least: float | None = None
+    """The target where it is no ratio: at least so many, whatever the limit."""
     facts: dict[str, Any] = field(default_factory=dict)
     """How it came about: sizes, settings, what was counted."""
 
@@ -64,9 +66,17 @@ class Line:
 
     @property
     def met(self) -> bool:
-        return (self.at_least is None or self.ratio >= self.at_least) and (
-            self.at_most is None or self.ratio <= self.at_most
+        return (
+            (self.at_least is None or self.ratio >= self.at_least)
+            and (self.at_most is None or self.ratio <= self.at_most)
+            and (self.least is None or self.ours >= self.least)
         )
+
+    @property
+    def target(self) -> str:
+        if self.least is not None:
+            return f"≥ {self.least:,.0f} {self.unit}"
+        return f"≥ {self.at_least:g}" if self.at_least is not None else f"≤ {self.at_most:g}"
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"ratios": self.ratios, "ratio": self.ratio, "met": self.met}

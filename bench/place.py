@@ -134,15 +134,17 @@ class Place:
         return sign(Settings(jwt_key=KEY), sub, role, valid=timedelta(days=1))
 
     @asynccontextmanager
-    async def headset(self, *words: str, url: str, kafka: bool = True) -> AsyncIterator[Process]:
-        """A process of the product (`serve qa`, `work qa`), ready."""
+    async def headset(
+        self, *words: str, url: str, kafka: bool = True, module: str = "services"
+    ) -> AsyncIterator[Process]:
+        """A process of the product (`serve qa`, `work qa`), or of a module that runs as it does, ready."""
         environment = {
             "HEADSET_DATABASE_URL": url,
             "HEADSET_JWT_KEY": KEY,
             "HEADSET_KAFKA": await self.kafka() if kafka else "127.0.0.1:9",
         }
         port = free_port()
-        command = ["-m", "services", *words, "--port", str(port)]
+        command = ["-m", module, *words, "--port", str(port)]
         async with self.process(*command, port=port, environment=environment) as process:
             await until(lambda: answers(port, "/health/ready"), 30, process)
             yield process

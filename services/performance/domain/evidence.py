@@ -36,17 +36,16 @@ def behind(
 ) -> list[Evidence]:
     """Each piece that counts for the indicator; `whole` holds the sums of all pieces, if these are not all."""
     m, b = indicator.measure, indicator.base
-    counted = [piece for piece in pieces if piece.sums[b]]
-    measure = whole[m] if whole else sum(piece.sums[m] for piece in counted)
-    base = whole[b] if whole else sum(piece.sums[b] for piece in counted)
-    full = indicator.of({m: measure, b: base}).value
+    counted = [(piece.fact, piece.sums[m], piece.sums[b]) for piece in pieces if piece.sums[b]]
+    measure = whole[m] if whole else sum(own for _, own, _ in counted)
+    base = whole[b] if whole else sum(n for _, _, n in counted)
+    value, points = indicator.value, indicator.points
+    full = points(value(measure, base)) if base else None
     found = []
-    for piece in counted:
-        alone, left = piece.sums, base - piece.sums[b]
-        without = indicator.of({m: measure - alone[m], b: left}).value if left > 0 else None
-        moved = None if full is None or without is None else indicator.points(full) - indicator.points(without)
-        value = indicator.of(alone).value
-        found.append(Evidence(fact=piece.fact, value=value, n=int(alone[b]), moved=moved))
+    for fact, own, n in counted:
+        left = base - n
+        moved = full - points(value(measure - own, left)) if full is not None and left > 0 else None
+        found.append(Evidence(fact=fact, value=value(own, n), n=int(n), moved=moved))
     return found
 
 

@@ -146,18 +146,22 @@ class Indicator:
     def scored(self) -> bool:
         return bool(self.levels or self.target)
 
+    def value(self, measure: int | Decimal, n: int | Decimal) -> Decimal:
+        """What these sums of its measure and its base, which is not 0, come to."""
+        divisor = n if self.formula in ("mean", "rate", "within") else 1
+        return rounded(measure * self.scale / divisor, PLACES)
+
     def of(self, sums: Mapping[str, int | Decimal], spread: Spread | None = None) -> Value:
         """The value for these sums of its source."""
         measure, n = sums[self.measure], int(sums[self.base])
         if n == 0:
             return Value(None, 0, None)
-        divisor = n if self.formula in ("mean", "rate", "within") else 1
         interval = None
         if self.formula in ("rate", "within"):
             interval = wilson(int(measure), n)
         elif spread:
             interval = _ratio_interval(float(measure), n, spread, float(self.scale))
-        return Value(rounded(measure * self.scale / divisor, PLACES), n, interval)
+        return Value(self.value(measure, n), n, interval)
 
     def points(self, value: Decimal) -> Decimal:
         """Points for this value, 0 to 100, half-even to two places. Only for indicators that are scored."""

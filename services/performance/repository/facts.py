@@ -308,7 +308,7 @@ async def days(
     """The sums of each day that has any, for one employee; with `names`, also these."""
     wanted = sorted(SUMS[source].union(names))
     query = f"""
-    SELECT days.day, {", ".join(f"sum({_column(name)}) AS {name}" for name in wanted)}
+    SELECT days.day, {_summed(_column, wanted)}
     {_of_days(source, wanted, one=True, guards=bool(guards))} GROUP BY 1 ORDER BY 1
     """
     values: dict[str, Any] = {"employees": [employee_id], "first": first, "last": last}

@@ -101,13 +101,17 @@ class _Judged(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """A criterion as the scorer goes through it: behind the one that its condition names. Texts have no judge."""
+    """A criterion as the scorer goes through it: behind the one that its condition names.
+
+    `judge` answers None for what is not applicable, and for texts; `possible` is the weight, nothing in bonus sections.
+    """
 
     key: str
-    judge: Callable[[str | Decimal], _Judged] | None
-    weight: int
+    judge: Callable[[str | Decimal], _Judged | None]
+    possible: int
     section: int
-    bonus: bool
+    decides: bool
+    """Conditions of others name it."""
     parent: str | None
     shown: frozenset[str | Decimal]
     criterion: Criterion
@@ -122,8 +126,6 @@ class Scorer:
     unit: int
     steps: tuple[_Step, ...]
     weights: tuple[int, ...]
-    names: tuple[str | None, ...]
-    parents: frozenset[str]
     places: Mapping[str, int]
 
 
@@ -141,6 +143,7 @@ def _compile(card: Draft) -> Scorer:
     parts = {c.key: _parts(c) for c in card.criteria if c.scored}
     # So many units to the point that whatever can be earned is a whole number of them.
     unit = 100 * lcm(*(part.denominator for some in parts.values() for part in some.values()))
+    parents = {criterion.shown_if.criterion for criterion in card.criteria if criterion.shown_if}
     steps = []
     for criterion in in_order(card.criteria):
         condition = criterion.shown_if
@@ -148,19 +151,18 @@ def _compile(card: Draft) -> Scorer:
             _Step(
                 key=criterion.key,
                 section=names.index(criterion.section),
-                weight=int(criterion.weight * unit),
-                bonus=criterion.section in bonus,
+                possible=0 if criterion.section in bonus else int(criterion.weight * unit),
+                decides=criterion.key in parents,
                 parent=condition.criterion if condition else None,
                 shown=frozenset(condition.values if condition else ()),
-                judge=_judge(criterion, parts[criterion.key], unit) if criterion.scored else None,
+                judge=_judge(criterion, parts[criterion.key], unit) if criterion.scored else _ignore,
                 criterion=criterion,
                 error_class=criterion.error_class,
             )
         )
     weights = (1, *(int((section.weight or 1) * 100) for section in card.sections))
-    parents = frozenset(step.parent for step in steps if step.parent)
     places = {criterion.key: n for n, criterion in enumerate(card.criteria)}
-    return Scorer(card, unit, tuple(steps), weights, names, parents, places)
+    return Scorer(card, unit, tuple(steps), weights, places)
 
 
 def _parts(criterion: Criterion) -> dict[str | Decimal | int, Fraction]:
@@ -180,11 +182,15 @@ def _parts(criterion: Criterion) -> dict[str | Decimal | int, Fraction]:
             return {}
 
 
+def _ignore(_: str | Decimal) -> None:
+    """Of texts."""
+
+
 def _judge(
     criterion: Criterion, parts: dict[str | Decimal | int, Fraction], unit: int
-) -> Callable[[str | Decimal], _Judged]:
+) -> Callable[[str | Decimal], _Judged | None]:
     least = None if criterion.fails_below is None else Fraction(criterion.fails_below) / 100
-    table = {
+    table: dict[str | Decimal | int, _Judged | None] = {
         answer: _Judged(
             earned=int(part * int(criterion.weight * unit)),
             mark=rounded(Decimal(part.numerator * 100) / part.denominator),
@@ -193,10 +199,12 @@ def _judge(
         for answer, part in parts.items()
     }
     if not isinstance(criterion.answer, Bands):
+        table[NOT_APPLICABLE] = None
         return table.__getitem__
     bounds = [band.below for band in criterion.answer.bands if band.below is not None]
     in_order = list(table.values())
-    return lambda value: in_order[bisect_right(bounds, value)]
+    # By its type, for to find out that a Decimal equals no text takes as long as five criteria.
+    return lambda value: None if isinstance(value, str) else in_order[bisect_right(bounds, value)]
 
 
 def check_known(card: Scorecard, answers: Answers, field: str) -> None:
@@ -255,13 +263,14 @@ def _shows(steps: Mapping[str, _Step], answers: Answers, step: _Step) -> bool:
 def _asks_for_comment(step: _Step, answer: Answer) -> bool:
     if step.criterion.comment != "on_fail":
         return step.criterion.comment == "required"
-    return step.judge is not None and answer.value != NOT_APPLICABLE and step.judge(answer.value).failed
+    judged = step.judge(answer.value)
+    return judged is not None and judged.failed
 
 
 def score(card: Draft, answers: Answers) -> Outcome:
     """What complete answers come to; the module says how."""
     scorer = scorer_of(card)
-    sections = len(scorer.names)
+    sections = len(scorer.weights)
     earned, possible, given = [0] * sections, [0] * sections, [0] * sections
     judged = [False] * sections
     counted: dict[str, str | Decimal] = {}  # what conditions look at
@@ -269,23 +278,20 @@ def score(card: Draft, answers: Answers) -> Outcome:
     classes: list[ErrorClass] = []
     failures: list[Criterion] = []
     hit: set[int] = set()
-    for key, judge, weight, section, bonus, parent, shown, criterion, error_class in scorer.steps:
+    for key, judge, points, section, decides, parent, shown, criterion, error_class in scorer.steps:
         if parent is not None and counted.get(parent) not in shown:
             continue
         value = answers[key].value
-        if key in scorer.parents:
+        if decides:
             counted[key] = value
-        if value == NOT_APPLICABLE:
-            if not bonus:
-                given[section] += weight
+        found = judge(value)
+        if found is None:
+            given[section] += points
             continue
-        if judge is None:
-            continue
-        got, marks[key], fails = judge(value)
+        got, marks[key], fails = found
         judged[section] = True
         earned[section] += got
-        if not bonus:
-            possible[section] += weight
+        possible[section] += points
         classes.append(error_class)
         if fails:
             failures.append(criterion)

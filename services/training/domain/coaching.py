@@ -9,6 +9,7 @@ The status follows from what happened, each of which is kept by itself. So the e
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
@@ -148,7 +149,7 @@ def assign(
     failed: AuditFailed, rule: Rule, coach_id: UUID | None, *, day: date, at: datetime, calendar: WorkingDays
 ) -> Assignment:
     """Coaching for what an audit found; `day` is the centre's day on which it was submitted."""
-    made = Assignment(
+    return Assignment(
         id=new_id(),
         audit_id=failed.audit_id,
         audit_revision=failed.revision,
@@ -166,8 +167,8 @@ def assign(
         due_on=add_working_days(day, rule.due_working_days, calendar),
         assigned_at=at,
         needs_approval=rule.needs_approval,
+        status="proposed" if rule.needs_approval else "assigned",
     )
-    return settled(made, at)
 
 
 def follow(it: Assignment, audit: Audit, at: datetime, calendar: WorkingDays) -> tuple[Assignment, str]:
@@ -250,18 +251,23 @@ def decide(it: Assignment, approved: bool, by: str, at: datetime) -> Assignment:
 
 
 def differences(before: Assignment | None, after: Assignment) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-    """For the history: the fields that changed, as JSON, before and after; all of them for a beginning."""
-    new = _as_json(after)
+    """For the history: the fields that changed, as JSON, before and after; for a beginning all, as they are."""
     if before is None:
-        return None, new
-    old = _as_json(before)
+        return None, values_of(after)
+    old, new = _as_json(before), _as_json(after)
     changed = [name for name in new if new[name] != old[name]]
     return {name: old[name] for name in changed}, {name: new[name] for name in changed}
 
 
 _FIELDS = [field.name for field in fields(Assignment)]
+_values = attrgetter(*_FIELDS)
+
+
+def values_of(it: Assignment) -> dict[str, Any]:
+    """All its fields, by name."""
+    return dict(zip(_FIELDS, _values(it), strict=True))
 
 
 def _as_json(it: Assignment) -> dict[str, Any]:
-    json: dict[str, Any] = to_jsonable_python({name: getattr(it, name) for name in _FIELDS})
+    json: dict[str, Any] = to_jsonable_python(values_of(it))
     return json

@@ -172,6 +172,16 @@ def in_order(rules: Iterable[Rule]) -> list[Rule]:
     return sorted((rule for rule in rules if rule.active), key=lambda rule: (-rule.priority, rule.key))
 
 
+def of_scorecard(rules: Sequence[Rule], scorecard: str) -> list[Rule]:
+    """Those that can be met by an audit with this scorecard; it does not have to be asked for each audit."""
+    return [rule for rule in rules if _names(rule.condition, scorecard)]
+
+
+def _names(condition: Condition, scorecard: str) -> bool:
+    named = condition.scorecards
+    return not named or scorecard in named or scorecard.partition("@")[0] in named
+
+
 def consider(
     audit: Result,
     rules: Sequence[Rule],
@@ -186,7 +196,8 @@ def consider(
 ) -> list[Firing]:
     """Every rule that the audit meets, in the order of `rules` (see `in_order`), and what becomes of each.
 
-    `recent`: standing audits of the employee before this one, the newest first. `courses`: competency → course.
+    `rules`: those `of_scorecard`, or all. `recent`: standing audits of the employee before this one, the newest first.
+    `courses`: competency → course.
     """
     firings: list[Firing] = []
     taken: set[str] = set()
@@ -238,7 +249,7 @@ def meets(
         return None
     if c.score_below is not None and audit.score >= c.score_below:
         return None
-    if c.scorecards and audit.scorecard not in c.scorecards and audit.scorecard.partition("@")[0] not in c.scorecards:
+    if c.scorecards and not _names(c, audit.scorecard):
         return None
     if (c.roles and person.role not in c.roles) or (c.teams and person.team not in c.teams):
         return None

@@ -21,6 +21,7 @@ from services.training.domain.rules import (
     consider,
     in_order,
     next_coach,
+    of_scorecard,
 )
 from services.training.repository import audits, catalogue, coaching, people
 from services.training.repository.coaching import Step
@@ -141,6 +142,7 @@ class _Deciding:
     def __init__(self, tx: Tx) -> None:
         self.tx = tx
         self.rules: list[Rule] = []
+        self.by_scorecard: dict[str, list[Rule]] = {}
         self.people: dict[UUID, Person] = {}
         self.before: dict[UUID, list[Result]] = {}
         self.memory = Memory()
@@ -153,6 +155,7 @@ class _Deciding:
         it = cls(tx)
         it.results = {result.audit_id: result for result in results}
         it.rules = in_order(await coaching.rules(tx))
+        it.by_scorecard = {card: of_scorecard(it.rules, card) for card in {result.scorecard for result in results}}
         employees = {result.employee_id for result in results}
         today = local_day(tx.now, tx.settings.zone)
         it.people = await people.hold(tx, employees, today)
@@ -213,8 +216,8 @@ class _Deciding:
         when = (result.submitted_at, result.audit_id)
         recent = [r for r in self.before.get(result.employee_id, ()) if (r.submitted_at, r.audit_id) < when]
         return consider(
-            result, self.rules, self.people[result.employee_id], recent, self.memory, day=day, disputed=disputed,
-            trainability=self.trainability, courses=self.courses,
+            result, self.by_scorecard[result.scorecard], self.people[result.employee_id], recent, self.memory,
+            day=day, disputed=disputed, trainability=self.trainability, courses=self.courses,
         )  # fmt: skip
 
     def _assign(self, event: AuditFailed, rule: Rule, day: date, audit: Audit) -> tuple[Assignment, Assignment, str]:

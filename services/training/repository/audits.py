@@ -95,12 +95,12 @@ async def before(tx: Tx, audits: Sequence[Result], wanted: Sequence[Repeat]) -> 
         SELECT one.* FROM unnest(CAST(:ids AS uuid[]), CAST(:untils AS timestamptz[]), CAST(:sinces AS timestamptz[]),
                                  CAST(:counts AS integer[])) AS wanted (id, until, since, count)
         CROSS JOIN LATERAL (
-            (SELECT {_COLUMNS} FROM {_STANDING} AND result.employee_id = wanted.id
-                AND result.submitted_at <= wanted.until
-             ORDER BY result.submitted_at DESC, result.audit_id DESC LIMIT wanted.count)
-            UNION
-            (SELECT {_COLUMNS} FROM {_STANDING} AND result.employee_id = wanted.id
-                AND result.submitted_at <= wanted.until AND result.submitted_at >= wanted.since)
+            SELECT {_COLUMNS} FROM {_STANDING} AND result.employee_id = wanted.id
+               AND result.submitted_at <= wanted.until
+               AND result.submitted_at >= least(wanted.since, coalesce((
+                   SELECT result.submitted_at FROM {_STANDING} AND result.employee_id = wanted.id
+                      AND result.submitted_at <= wanted.until
+                    ORDER BY result.submitted_at DESC OFFSET wanted.count - 1 LIMIT 1), '-infinity'))
         ) AS one
         ORDER BY one.submitted_at DESC, one.audit_id DESC
         """),

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Select, or_, select, text, update
 from sqlalchemy.engine import RowMapping
 
-from services.training.domain.coaching import OPEN, Assignment, Status, differences, settled
+from services.training.domain.coaching import OPEN, Assignment, Status, differences, settled, values_of
 from services.training.domain.rules import Condition, Firing, Rule, Trainability
 from services.training.repository.people import sight
 from services.training.repository.rows import add_all
@@ -279,7 +279,7 @@ async def follow_up(tx: Tx, employee_ids: Collection[UUID]) -> list[Assignment]:
 
 
 def _row(it: Assignment) -> dict[str, Any]:
-    row = {name: getattr(it, name) for name in _FIELDS}
+    row = values_of(it)
     row["competencies"] = list(it.competencies)
     row["failed_criteria"] = [failed.model_dump(mode="json") for failed in it.failed_criteria]
     row["remaining_criteria"] = None if it.remaining_criteria is None else list(it.remaining_criteria)

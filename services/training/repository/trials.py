@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from services.training.domain.rules import Memory, Person, Result, Rule, Trial, consider, in_order
+from services.training.domain.rules import Memory, Person, Result, Rule, Trial, consider, in_order, of_scorecard
 from services.training.repository import audits, catalogue, coaching, people
 from shared.calendar import add_working_days, local_day
 from shared.db import Tx
@@ -30,6 +30,7 @@ async def try_rule(rule: Rule, since: datetime, until: datetime, tx: Tx) -> Tria
     # Rules below this one cannot hold it back, unless they are in the other contest.
     rivals = [r for r in rules if r.contest == rule.contest]
     rivals = rivals[: rivals.index(next(r for r in rivals if r.id == rule.id)) + 1]
+    by_scorecard: dict[str, list[Rule]] = {}
     async for part in audits.standing(tx, since - timedelta(days=days), until):
         for result in part:
             employee = result.employee_id
@@ -39,8 +40,10 @@ async def try_rule(rule: Rule, since: datetime, until: datetime, tx: Tx) -> Tria
                 if not result.passed:
                     day = local_day(result.submitted_at, zone)
                     person = everybody.get(employee) or Person(employee)
+                    if result.scorecard not in by_scorecard:
+                        by_scorecard[result.scorecard] = of_scorecard(rivals, result.scorecard)
                     for firing in consider(
-                        result, rivals, person, recent, memory, day=day, disputed=False,
+                        result, by_scorecard[result.scorecard], person, recent, memory, day=day, disputed=False,
                         trainability=trainability, courses=courses,
                     ):  # fmt: skip
                         if firing.reason is None:
