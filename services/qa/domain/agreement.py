@@ -5,7 +5,7 @@ chance alone, so a coefficient stands beside it that is 1 for perfect agreement 
 Krippendorff's alpha for answers (K. Krippendorff, "Computing Krippendorff's Alpha-Reliability", University of
 Pennsylvania, 2011), ICC(A,1) for scores (K. O. McGraw and S. P. Wong, "Forming inferences about some intraclass
 correlation coefficients", Psychological Methods 1 (1996), 30-46). Either is None, with the reason, where it is not
-defined. numpy, scipy and krippendorff are loaded by the first call: the service starts without them.
+defined. numpy and scipy are loaded by the first call: the service starts without them.
 """
 
 from collections import Counter
@@ -60,12 +60,11 @@ def alpha(units: Iterable[Sequence[float]], level: Level, seed: int) -> Coeffici
     domain = sorted({value for unit in pairable for value in unit})
     if len(domain) < 2:
         return Coefficient(None, reason="no_variation")
-    import krippendorff
     import numpy as np
 
     counts = np.array([[unit.count(value) for value in domain] for unit in map(list, pairable)])
     values = np.array(domain, dtype=np.float64)
-    found = krippendorff.alpha(value_counts=counts, value_domain=values, level_of_measurement=level)
+    [found] = alphas(counts, values, level, np.ones((1, len(pairable))))
     return _with_interval(float(found), len(pairable), seed, lambda weights: alphas(counts, values, level, weights))
 
 
