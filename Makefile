@@ -28,7 +28,7 @@ format: environment-dev ## put the code in order
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-GENERATED := schemas flows settings_table catalogue pipeline_picture
+GENERATED := schemas flows settings_table catalogue pipeline_picture authorisation
 
 generate: environment-dev ## rewrite what is generated from code: event schemas, flows, table of settings, catalogues
 	@set -e; for it in $(GENERATED); do $(BIN)/python -m tools.$$it; done

@@ -24,6 +24,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import metrics, tracing
+from shared.authorisation import OPEN_PATHS, Table, admitted
 from shared.db import Database, Tx
 from shared.delivery import is_outage
 from shared.errors import (
@@ -45,13 +46,32 @@ from shared.settings import Settings
 log = structlog.get_logger(__name__)
 
 LARGEST_REQUEST = 1024 * 1024
-OPEN_PATHS = ("/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json")
-"""What answers without an identity."""
-
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class TransactionalRoute(APIRoute):
+class GuardedRoute(APIRoute):
+    """A route that lets in whom its line in the table of authorisation names."""
+
+    def admit(self, request: Request) -> bool:
+        """Raise `Forbidden`, or note with whose data this may be done; whether the reading is to be written down."""
+        lines: Table = request.app.state.access
+        line = lines[request.method, self.path]
+        if line.open:
+            return False
+        principal = request.state.principal = admitted(request.state.principal, line)
+        return line.personal and principal.sees != "own"
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        inner: Handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            self.admit(request)
+            return await inner(request)
+
+        return handle
+
+
+class TransactionalRoute(GuardedRoute):
     """A route whose request runs in one transaction of its service.
 
     A POST with an `Idempotency-Key` is answered once: the first answer is stored in the same transaction.
@@ -65,9 +85,10 @@ class TransactionalRoute(APIRoute):
         return db
 
     def get_route_handler(self) -> Callable[[Request], Any]:
-        inner: Handler = super().get_route_handler()
+        inner: Handler = APIRoute.get_route_handler(self)
 
         async def handle(request: Request) -> Response:
+            self.admit(request)
             await request.body()  # before a connection is taken: whoever sends slowly must not hold one
             db = await self.database(request)
             key = request.headers.get("idempotency-key") if request.method == "POST" else None
@@ -287,7 +308,7 @@ class Guarded:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         if scope["path"] not in OPEN_PATHS:
             state: MutableMapping[str, Any] = scope.setdefault("state", {})
-            state["principal"] = self._verifier.principal(_bearer(headers.get(b"authorization")))
+            state["principal"] = await self._verifier.principal(_bearer(headers.get(b"authorization")))
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
             raise BadRequest("The header Content-Length must be a number.")

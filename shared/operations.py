@@ -6,7 +6,7 @@ from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from sqlalchemy import Table, select, text, update
@@ -15,11 +15,9 @@ from shared.db import Database
 from shared.delivery import describe, is_outage
 from shared.errors import IllegalState, NotFound, Unavailable
 from shared.events import Letter
-from shared.http import CurrentTx, TransactionalRoute
-from shared.identity import Principal, allowed
+from shared.http import CurrentTx, GuardedRoute, TransactionalRoute
+from shared.identity import Anyone
 from shared.pages import Cursor, Limit, Page, cursor_of, page
-
-Admin = Annotated[Principal, Depends(allowed())]
 
 
 class Health(BaseModel):
@@ -45,7 +43,7 @@ class DeadLetter(BaseModel):
 
 
 def operations_router() -> APIRouter:
-    router = APIRouter(tags=["operations"])
+    router = APIRouter(tags=["operations"], route_class=GuardedRoute)
     router.add_api_route("/health/live", live, response_model=Health)
     router.add_api_route("/health/ready", ready, response_model=Health)
     router.add_api_route("/metrics", scrape, response_class=Response, include_in_schema=False)
@@ -92,7 +90,7 @@ def _shown(service: str, row: Any) -> DeadLetter:
 
 
 async def list_dead_letters(
-    request: Request, _: Admin, service: Annotated[str | None, Query()] = None, replayed: bool = False,
+    request: Request, service: Annotated[str | None, Query()] = None, replayed: bool = False,
     limit: Limit = 50, cursor: Cursor = None,
 ) -> Page[DeadLetter]:  # fmt: skip
     """Newest first, of all services in this process or of one; those replayed already only when asked for."""
@@ -116,7 +114,6 @@ class _ReplayRoute(TransactionalRoute):
     """In one transaction of the service whose dead letter this is."""
 
     async def database(self, request: Request) -> Database:
-        await allowed()(request)
         databases: dict[str, Database] = request.app.state.databases
         try:
             id = UUID(request.path_params["id"])
@@ -129,7 +126,7 @@ class _ReplayRoute(TransactionalRoute):
         raise NotFound("There is no dead letter {id}.", id=id)
 
 
-async def replay(request: Request, id: UUID, tx: CurrentTx, who: Admin) -> DeadLetter:
+async def replay(request: Request, id: UUID, tx: CurrentTx, who: Anyone) -> DeadLetter:
     """Handle a dead letter again. If it fails again, the problem says why and the letter stays."""
     table = _dead(request.app.state.databases[tx.schema])
     found = await tx.first(select(table).where(table.c.id == id).with_for_update())

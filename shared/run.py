@@ -17,7 +17,7 @@ import structlog
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from shared import mailbox, metrics
+from shared import authorisation, mailbox, metrics
 from shared.bus import EventBus, LocalBus
 from shared.db import Clock, Database, Tx, utc_now
 from shared.delivery import Delivery
@@ -199,6 +199,8 @@ def create_app(runtime: Runtime, *, api: bool = True) -> FastAPI:
         title="Headset",
         description="The people side of a call centre: recruiting, training, quality, performance.",
         lifespan=lifespan,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
     )
     app.state.runtime = runtime
     app.state.settings = runtime.settings
@@ -209,6 +211,8 @@ def create_app(runtime: Runtime, *, api: bool = True) -> FastAPI:
         names = [service.name for service in runtime.services]
         app.include_router(ingest_router("qa" if "qa" in names else names[0]))
     app.include_router(operations_router())
+    app.state.access = {**authorisation.OF_ALL, **{at: line for s in runtime.services for at, line in s.access.items()}}
+    authorisation.check_complete(app.state.access, app.routes)
     add_problem_handlers(app)
     with_middleware(app, Verifier(runtime.settings))
     return app

@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from ipaddress import ip_address
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
@@ -18,7 +17,7 @@ from pydantic import SecretStr
 
 from shared.errors import CannotStart
 from shared.i18n import say
-from shared.settings import Settings
+from shared.settings import Settings, is_loopback
 from shared.tokens import own_key, sign
 
 MOST_EVENTS = 1000
@@ -240,8 +239,4 @@ def _retry_after(answer: httpx.Response) -> float:
 
 
 def _is_loopback(url: str) -> bool:
-    host = httpx.URL(url).host
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(httpx.URL(url).host)

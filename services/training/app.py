@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from services.training.access import ACCESS
 from services.training.policies import JOBS, POLICIES
 from services.training.routes import router
 from services.training.tables import metadata
@@ -10,6 +11,7 @@ from shared.service import Service
 service = Service(
     name="training",
     router=router,
+    access=ACCESS,
     metadata=metadata,
     policies=POLICIES,
     migrations=Path(__file__).parent / "migrations",
