@@ -72,6 +72,7 @@ OF_ALL: Table = table(
     POST /events                  service
     GET  /dead-letters            admin
     POST /dead-letters/{id}/replay  admin
+    GET  /reads                   admin
     """,
 )
 """What every service answers."""

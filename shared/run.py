@@ -22,10 +22,11 @@ from shared.bus import EventBus, LocalBus
 from shared.db import Clock, Database, Tx, utc_now
 from shared.delivery import Delivery
 from shared.errors import CannotStart
-from shared.http import add_problem_handlers, with_middleware
-from shared.identity import Verifier
+from shared.http import GuardedRoute, add_problem_handlers, with_middleware
+from shared.ids import first_id_at
 from shared.ingest import ingest_router
 from shared.operations import operations_router
+from shared.reads import reads_router
 from shared.relay import Relay
 from shared.service import Job, Service
 from shared.settings import Settings
@@ -169,6 +170,10 @@ async def _tidy(tx: Tx) -> None:
         text(f"DELETE FROM {tx.schema}.idempotency_keys WHERE created_at < :oldest"),
         {"oldest": tx.now - timedelta(days=30)},
     )
+    await tx.run(
+        text(f"DELETE FROM {tx.schema}.reads WHERE id < :first"),
+        {"first": first_id_at(tx.now - timedelta(days=tx.settings.reads_retention_days))},
+    )
 
 
 _KEEP_TIDY = Job("tidy", timedelta(hours=1), _tidy)
@@ -211,8 +216,9 @@ def create_app(runtime: Runtime, *, api: bool = True) -> FastAPI:
         names = [service.name for service in runtime.services]
         app.include_router(ingest_router("qa" if "qa" in names else names[0]))
     app.include_router(operations_router())
+    app.include_router(reads_router(GuardedRoute))
     app.state.access = {**authorisation.OF_ALL, **{at: line for s in runtime.services for at, line in s.access.items()}}
     authorisation.check_complete(app.state.access, app.routes)
     add_problem_handlers(app)
-    with_middleware(app, Verifier(runtime.settings))
+    with_middleware(app, runtime.settings)
     return app

@@ -24,6 +24,7 @@ from shared.http import CurrentTx, check_match, service_router, tag
 from shared.mailbox import MAILBOX_DDL, mailbox_tables
 from shared.pages import Cursor, Limit, Page, page
 from shared.postgres import EmbeddedPostgres
+from shared.reads import READS_DDL, reads_table
 from shared.service import Service
 from shared.settings import Settings
 from tests.world import World
@@ -127,6 +128,7 @@ def service(name: str, faults: Faults, *, emits: bool = True) -> Service:
     metadata = MetaData(schema=name)
     mailbox_tables(metadata)
     things = things_table(metadata)
+    reads_table(metadata)
     router = service_router(name)
 
     async def count(event: Counted, tx: Any) -> None:
@@ -244,7 +246,7 @@ async def lab_template(fresh_database: Callable[[str], str]) -> str:
     connection = await asyncpg.connect(url)
     for name in ("lab", "mirror"):
         await connection.execute(f"CREATE SCHEMA {name}")
-        await connection.execute((MAILBOX_DDL + THINGS_DDL).format(schema=name))
+        await connection.execute((MAILBOX_DDL + THINGS_DDL + READS_DDL).format(schema=name))
     await connection.close()
     return url
 
