@@ -6,7 +6,7 @@ BIN := .venv/bin
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format generated generate bench kafka lock clean environment environment-dev
+.PHONY: help run test fuzz check format generated generate bench kafka lock clean environment environment-dev
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -16,6 +16,9 @@ run: environment ## start Headset: four services, a PostgreSQL of its own, a dem
 
 test: environment-dev ## all tests, on a real PostgreSQL and a real Apache Kafka (PYTEST_ARGS="-k name" for some)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+fuzz: environment-dev ## bad input in depth: many more requests and letters (HEADSET_FUZZ=50 of each, HEADSET_FUZZ_SEED)
+	HEADSET_FUZZ=$${HEADSET_FUZZ:-50} $(BIN)/python -m pytest tests/services/test_bad_input.py tests/services/test_bad_letters.py --timeout 7200 $(PYTEST_ARGS)
 
 check: environment-dev generated ## what CI checks beside the tests: format, lint, types, architecture, lock files, generated files
 	$(BIN)/ruff format --check .
@@ -28,7 +31,7 @@ format: environment-dev ## put the code in order
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-GENERATED := schemas asyncapi flows settings_table catalogue pipeline_picture strimzi
+GENERATED := schemas asyncapi flows settings_table catalogue pipeline_picture strimzi authorisation
 
 generate: environment-dev ## rewrite what is generated from code: event schemas, flows, table of settings, catalogues
 	@set -e; for it in $(GENERATED); do $(BIN)/python -m tools.$$it; done

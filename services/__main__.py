@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from services.importing.command import calls_command, employees_command
 from shared.errors import CannotStart
 from shared.i18n import say
-from shared.settings import Settings
-from shared.tokens import ROLES, own_key, sign
+from shared.settings import ROLES, Settings
+from shared.tokens import own_key, sign
 
 app = typer.Typer(
     name="headset",
@@ -60,7 +60,7 @@ def up(
     settings = settings_with(data=data, host=host, port=port)
 
     async def started(address: str) -> None:
-        await demonstration.welcome(settings, address, seed=demo)
+        await demonstration.welcome(settings, address, seed=demo and settings.jwks_url is None)
 
     raise typer.Exit(embedded.up(settings, started))
 

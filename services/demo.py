@@ -19,8 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from services.directory import remembered
 from shared.i18n import say
 from shared.ids import id_for
-from shared.settings import Settings
-from shared.tokens import Role, own_key, sign
+from shared.settings import Role, Settings
+from shared.tokens import own_key, sign
 
 SEED = 20_08
 CALLS = 400
@@ -310,7 +310,11 @@ def _tell(console: Console, speak: Say, address: str, known: dict[str, Any], set
     ]
     if people := known.get("people"):
         lines.append(speak("Roles: {roles}", roles=", ".join([*people, "admin", "service"])))
-    role = "auditor" if known.get("people") else "admin"
-    lines.append(speak("A token: {command}", command=f"headset token --as {role}"))
+    if settings.jwks_url is None:
+        role = "auditor" if known.get("people") else "admin"
+        lines.append(speak("A token: {command}", command=f"headset token --as {role}"))
+        lines.append(
+            speak("Its signing key and its users are its own, for this machine only; others need HEADSET_JWKS_URL.")
+        )
     lines.append(speak("To stop: Ctrl-C"))
     console.print("\n".join(lines), soft_wrap=True, highlight=False)

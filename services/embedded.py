@@ -7,7 +7,6 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from ipaddress import ip_address
 from typing import Any
 
 import uvicorn
@@ -20,24 +19,24 @@ from shared.errors import CannotStart
 from shared.migrations import Schema, migrate
 from shared.postgres import EmbeddedPostgres
 from shared.run import Runtime, create_app
-from shared.settings import Settings
+from shared.settings import Settings, is_loopback
 from shared.tokens import own_key
 
 Started = Callable[[str], Awaitable[None]]
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket to answer on, or `CannotStart`. Tokens of embedded mode are for this machine only; so is the port."""
-    try:
-        loopback = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
+def listen(settings: Settings) -> socket.socket:
+    """A socket to answer on, or `CannotStart`.
+
+    Tokens signed with the key in the data directory, and the demo users, are for this machine only; so is the port.
+    """
+    if settings.jwks_url is None and not is_loopback(settings.host):
         raise CannotStart(
-            "Embedded mode listens on this machine only, not on {host}; to serve others use 'headset serve'.",
-            host=host,
+            "Embedded mode with its own signing key listens on this machine only, not on {host}; to serve others set "
+            "HEADSET_JWKS_URL to the keys of an identity provider, or use 'headset serve'.",
+            host=settings.host,
         )
-    return bound(host, port)
+    return bound(settings.host, settings.port)
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -92,7 +91,7 @@ def up(settings: Settings, started: Started) -> int:
     with leaving_on_sigterm(), prepare(settings.data) as log:
         logs.configure(settings.log_level, log)
         try:
-            listener = listen(settings.host, settings.port)
+            listener = listen(settings)
             with listener, database(settings) as url:
                 return run(_serve_all(_embedded(settings, url), listener, started))
         except KeyboardInterrupt:
@@ -100,7 +99,9 @@ def up(settings: Settings, started: Started) -> int:
 
 
 def _embedded(settings: Settings, url: str) -> Settings:
-    known = {"database_url": url, "jwt_key": settings.jwt_key or own_key(settings.data)}
+    known: dict[str, object] = {"database_url": url}
+    if settings.jwks_url is None:
+        known["jwt_key"] = settings.jwt_key or own_key(settings.data)
     return Settings(**{**settings.model_dump(exclude=set(known)), **known})
 
 

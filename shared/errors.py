@@ -89,6 +89,14 @@ class Invalid(Problem):
     title = "Invalid input"
 
 
+class TooMany(Problem):
+    """More requests than one identity may make."""
+
+    status = 429
+    type = "/problems/too-many"
+    title = "Too many requests"
+
+
 class Unavailable(Problem):
     """Something this service depends on is down; try again later."""
 

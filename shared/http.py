@@ -23,7 +23,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import metrics, spans, tracing
+from shared import metrics, reads, spans, tracing
+from shared.authorisation import OPEN_PATHS, Table, admitted
 from shared.db import Database, Tx
 from shared.delivery import is_outage
 from shared.errors import (
@@ -40,18 +41,38 @@ from shared.errors import (
 )
 from shared.i18n import preferred, say
 from shared.identity import Verifier, principal_of
+from shared.limits import Limits
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 LARGEST_REQUEST = 1024 * 1024
-OPEN_PATHS = ("/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json")
-"""What answers without an identity."""
-
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class TransactionalRoute(APIRoute):
+class GuardedRoute(APIRoute):
+    """A route that lets in whom its line in the table of authorisation names."""
+
+    def admit(self, request: Request) -> bool:
+        """Raise `Forbidden`, or note with whose data this may be done; whether the reading is to be written down."""
+        lines: Table = request.app.state.access
+        line = lines[request.method, self.path]
+        if line.open:
+            return False
+        principal = request.state.principal = admitted(request.state.principal, line)
+        return line.personal and principal.sees != "own"
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        inner: Handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            self.admit(request)
+            return await inner(request)
+
+        return handle
+
+
+class TransactionalRoute(GuardedRoute):
     """A route whose request runs in one transaction of its service.
 
     A POST with an `Idempotency-Key` is answered once: the first answer is stored in the same transaction.
@@ -65,16 +86,20 @@ class TransactionalRoute(APIRoute):
         return db
 
     def get_route_handler(self) -> Callable[[Request], Any]:
-        inner: Handler = super().get_route_handler()
+        inner: Handler = APIRoute.get_route_handler(self)
 
         async def handle(request: Request) -> Response:
+            noted = self.admit(request)
             await request.body()  # before a connection is taken: whoever sends slowly must not hold one
             db = await self.database(request)
             key = request.headers.get("idempotency-key") if request.method == "POST" else None
             async with db.transaction() as tx:
                 request.state.tx = tx
                 if key is None:
-                    return await inner(request)
+                    response = await inner(request)
+                    if noted:
+                        await reads.note(tx, principal_of(request).sub, self.path, request, response)
+                    return response
                 if not 1 <= len(key) <= 200 or not key.isprintable():
                     raise BadRequest("Idempotency-Key must be 1 to 200 printable characters.")
                 return await _once(tx, key, request, inner)
@@ -161,6 +186,10 @@ class _ProblemResponse(JSONResponse):
         return json.dumps(content, ensure_ascii=False).encode(errors="replace")  # fields may be named by anything
 
 
+_RETRY_AFTER = {429: "1", 503: "5"}
+"""Seconds; a bucket of requests has room again within one."""
+
+
 def problem_response(problem: Problem, language: str, path: str) -> Response:
     body: dict[str, Any] = {
         "type": problem.type,
@@ -174,8 +203,8 @@ def problem_response(problem: Problem, language: str, path: str) -> Response:
     headers = {"Content-Language": language, **getattr(problem, "headers", {})}
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if problem.status == 503:
-        headers["Retry-After"] = "5"
+    if after := _RETRY_AFTER.get(problem.status):
+        headers["Retry-After"] = after
     return _ProblemResponse(body, problem.status, headers)
 
 
@@ -233,6 +262,20 @@ def add_problem_handlers(app: FastAPI) -> None:
         app.add_exception_handler(kind, _answer)
 
 
+_SAFE_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),  # most of what we answer is about people
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
+# Swagger's page brings its script and its style along from where FastAPI says.
+_DOCS_POLICY = (
+    b"default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; style-src https://cdn.jsdelivr.net; "
+    b"img-src data: https://fastapi.tiangolo.com; connect-src 'self'; frame-ancestors 'none'"
+)
+_DOCS_HEADERS = [*_SAFE_HEADERS[:-1], (b"content-security-policy", _DOCS_POLICY)]
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -258,6 +301,8 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                safe = _DOCS_HEADERS if scope["path"] == "/docs" else _SAFE_HEADERS
+                message = {**message, "headers": [*message["headers"], *safe]}
             await send(message)
 
         try:
@@ -283,11 +328,12 @@ class Observed:
 
 
 class Guarded:
-    """Lets in only requests with a valid identity and a body that is not too large."""
+    """Lets in only requests with a valid identity, not too many of them, and a body that is not too large."""
 
-    def __init__(self, app: ASGIApp, verifier: Verifier) -> None:
+    def __init__(self, app: ASGIApp, verifier: Verifier, limits: Limits | None = None) -> None:
         self.app = app
         self._verifier = verifier
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -296,7 +342,9 @@ class Guarded:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         if scope["path"] not in OPEN_PATHS:
             state: MutableMapping[str, Any] = scope.setdefault("state", {})
-            state["principal"] = self._verifier.principal(_bearer(headers.get(b"authorization")))
+            principal = state["principal"] = await self._verifier.principal(_bearer(headers.get(b"authorization")))
+            if self._limits is not None:
+                self._limits.take(principal.sub)
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
             raise BadRequest("The header Content-Length must be a number.")
@@ -330,6 +378,7 @@ def _bearer(header: bytes | None) -> str:
     return token.strip()
 
 
-def with_middleware(app: FastAPI, verifier: Verifier) -> None:
-    app.add_middleware(Guarded, verifier=verifier)
+def with_middleware(app: FastAPI, settings: Settings) -> None:
+    limits = Limits(settings.rate_limit) if settings.rate_limit else None
+    app.add_middleware(Guarded, verifier=Verifier(settings), limits=limits)
     app.add_middleware(Observed)

@@ -1,14 +1,17 @@
-"""Who is asking, and may they? What routes depend on; the tokens themselves are the subject of `shared.tokens`."""
+"""Who is asking? What routes depend on.
 
-from collections.abc import Awaitable, Callable
+Whether they may was settled before, by the line of the route (`shared.authorisation`); the tokens themselves are the
+subject of `shared.tokens`.
+"""
+
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from shared.errors import Forbidden
-from shared.tokens import ROLES, Principal, Role, Verifier, own_key, sign
+from shared.settings import ROLES, Role
+from shared.tokens import Principal, Verifier, own_key, sign
 
-__all__ = ["ROLES", "Anyone", "Principal", "Role", "Verifier", "allowed", "own_key", "principal_of", "sign"]
+__all__ = ["ROLES", "Anyone", "Principal", "Role", "Verifier", "own_key", "principal_of", "sign"]
 
 
 async def asking(request: Request) -> Principal:
@@ -17,21 +20,10 @@ async def asking(request: Request) -> Principal:
 
 
 def principal_of(request: Request) -> Principal:
-    """The principal that the middleware found."""
+    """The principal that the middleware found, with whose data they may do this."""
     principal: Principal = request.state.principal
     return principal
 
 
-def allowed(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:
-    """Dependency: the principal, if it has one of these roles; `admin` has all. Otherwise 403."""
-
-    async def check(request: Request) -> Principal:
-        principal = principal_of(request)
-        if not principal.has(*roles, "admin"):
-            raise Forbidden("This needs one of the roles {roles}.", roles=", ".join(roles) or "admin")
-        return principal
-
-    return check
-
-
 Anyone = Annotated[Principal, Depends(asking)]
+"""Whoever asks; that they may, the table has said."""

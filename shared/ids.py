@@ -21,6 +21,11 @@ def new_id() -> UUID:
     return _uuid7(time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10), "big"))
 
 
+def first_id_at(at: datetime) -> UUID:
+    """The least UUIDv7 of this moment: what was made before sorts below it."""
+    return _uuid7(int(at.timestamp() * 1000), 0)
+
+
 def id_for(at: datetime, *names: str) -> UUID:
     """The same UUIDv7 whenever the same time and names are given.
 

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, NotRequired, Union
 from urllib.parse import unquote
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import from_json
@@ -22,7 +22,6 @@ from shared import tracing
 from shared.errors import BadRequest, FieldError, Invalid, TooLarge
 from shared.events import REGISTRY, Code, Event, ExternalId, Letter
 from shared.http import CurrentTx, TransactionalRoute
-from shared.identity import Principal, allowed
 
 MOST_EVENTS = 1000
 BATCH = "application/cloudevents-batch+json"
@@ -75,9 +74,7 @@ def _readers() -> tuple[TypeAdapter[Any], TypeAdapter[Any]]:
     return TypeAdapter(one), TypeAdapter(list[one])
 
 
-async def take_events(
-    request: Request, tx: CurrentTx, _: Annotated[Principal, Depends(allowed("service"))]
-) -> Accepted:  # fmt: skip
+async def take_events(request: Request, tx: CurrentTx) -> Accepted:
     """Store CloudEvents safely; they travel on like any other event.
 
     Binary mode: `ce-*` headers, the data as body. Structured: `application/cloudevents+json`. Batched:

@@ -10,6 +10,13 @@ import structlog
 from shared import tracing
 
 _DETAIL = re.compile(r"^DETAIL: .*\n?", re.MULTILINE)
+_SECRETS = re.compile(
+    r"(?P<url>://[^\s:/@\"']*:)[^\s@/\"']+(?=@)"  # the password in an address
+    r"|(?P<bearer>\bbearer\s+)[\w.~+/=-]+"
+    r"|\beyJ[\w-]+\.[\w-]+\.[\w-]*"  # a JWT, wherever it stands
+    r"|(?P<named>(?:password|passwd|secret|_token|api_key)\W{0,3}[=:]\W{0,3})[^\s\"'\\,;&)}]+",
+    re.IGNORECASE,
+)
 
 
 def _with_trace(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -24,6 +31,11 @@ def _without_details(_: Any, __: str, event: structlog.typing.EventDict) -> stru
         if isinstance(said := event.get(name), str):
             event[name] = _DETAIL.sub("", said)
     return event
+
+
+def without_secrets(_: Any, __: str, line: Any) -> str:
+    """The line as it is written, passwords and tokens struck out, whoever logged them."""
+    return _SECRETS.sub(lambda found: f"{found['url'] or found['bearer'] or found['named'] or ''}***", str(line))
 
 
 def configure(level: str = "info", stream: TextIO | None = None) -> None:
@@ -54,6 +66,7 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(ensure_ascii=False),
+                without_secrets,
             ],
         )
     )

@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, StringConstraints
 from sqlalchemy import text
@@ -13,11 +13,9 @@ from shared import dead_letters
 from shared.db import Database
 from shared.dead_letters import DeadLetter
 from shared.errors import NotFound, Unavailable
-from shared.http import CurrentTx, TransactionalRoute
-from shared.identity import Principal, allowed
+from shared.http import CurrentTx, GuardedRoute, TransactionalRoute
+from shared.identity import Anyone
 from shared.pages import Cursor, Limit, Page, cursor_of
-
-Admin = Annotated[Principal, Depends(allowed())]
 
 
 class Health(BaseModel):
@@ -25,7 +23,7 @@ class Health(BaseModel):
 
 
 def operations_router() -> APIRouter:
-    router = APIRouter(tags=["operations"])
+    router = APIRouter(tags=["operations"], route_class=GuardedRoute)
     router.add_api_route("/health/live", live, response_model=Health)
     router.add_api_route("/health/ready", ready, response_model=Health)
     router.add_api_route("/metrics", scrape, response_class=Response, include_in_schema=False)
@@ -61,7 +59,7 @@ async def scrape() -> Response:
 
 
 async def list_dead_letters(
-    request: Request, _: Admin, service: Annotated[str | None, Query()] = None, replayed: bool = False,
+    request: Request, service: Annotated[str | None, Query()] = None, replayed: bool = False,
     discarded: bool = False, limit: Limit = 50, cursor: Cursor = None,
 ) -> Page[DeadLetter]:  # fmt: skip
     """Newest first, of all services in this process or of one; those done with already only when asked for."""
@@ -87,7 +85,6 @@ class _DeadLetterRoute(TransactionalRoute):
     """In one transaction of the service whose dead letter this is."""
 
     async def database(self, request: Request) -> Database:
-        await allowed()(request)
         databases: dict[str, Database] = request.app.state.databases
         try:
             id = UUID(request.path_params["id"])
@@ -100,12 +97,12 @@ class _DeadLetterRoute(TransactionalRoute):
         raise NotFound("There is no dead letter {id}.", id=id)
 
 
-async def show_dead_letter(request: Request, id: UUID, tx: CurrentTx, _: Admin) -> DeadLetter:
+async def show_dead_letter(request: Request, id: UUID, tx: CurrentTx) -> DeadLetter:
     """One dead letter, whole as far as it is text."""
     return await dead_letters.one(tx, request.app.state.databases[tx.schema], id)
 
 
-async def replay(request: Request, id: UUID, tx: CurrentTx, who: Admin) -> DeadLetter:
+async def replay(request: Request, id: UUID, tx: CurrentTx, who: Anyone) -> DeadLetter:
     """Handle a dead letter again. If it fails again, the problem says why and the letter stays."""
     delivery = request.app.state.runtime.deliveries[tx.schema]
     return await dead_letters.replay(tx, request.app.state.databases[tx.schema], delivery, id, who.sub)
@@ -115,6 +112,6 @@ class Discard(BaseModel):
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 
 
-async def discard(request: Request, id: UUID, why: Discard, tx: CurrentTx, who: Admin) -> DeadLetter:
+async def discard(request: Request, id: UUID, why: Discard, tx: CurrentTx, who: Anyone) -> DeadLetter:
     """Decide that nothing is to be done about a dead letter. It stays, and may be replayed all the same."""
     return await dead_letters.discard(tx, request.app.state.databases[tx.schema], id, who.sub, why.reason)

@@ -17,15 +17,16 @@ import structlog
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import text
 
-from shared import mailbox, metrics, spans
+from shared import authorisation, mailbox, metrics, spans
 from shared.bus import EventBus, LocalBus
 from shared.db import Clock, Database, Tx, utc_now
 from shared.delivery import Delivery
 from shared.errors import CannotStart
-from shared.http import add_problem_handlers, with_middleware
-from shared.identity import Verifier
+from shared.http import GuardedRoute, add_problem_handlers, with_middleware
+from shared.ids import first_id_at
 from shared.ingest import ingest_router
 from shared.operations import operations_router
+from shared.reads import reads_router
 from shared.relay import Relay
 from shared.service import Job, Service
 from shared.settings import Settings
@@ -176,6 +177,10 @@ async def _tidy(tx: Tx) -> None:
         text(f"DELETE FROM {tx.schema}.idempotency_keys WHERE created_at < :oldest"),
         {"oldest": tx.now - timedelta(days=30)},
     )
+    await tx.run(
+        text(f"DELETE FROM {tx.schema}.reads WHERE id < :first"),
+        {"first": first_id_at(tx.now - timedelta(days=tx.settings.reads_retention_days))},
+    )
 
 
 _KEEP_TIDY = Job("tidy", timedelta(hours=1), _tidy)
@@ -206,6 +211,8 @@ def create_app(runtime: Runtime, *, api: bool = True) -> FastAPI:
         title="Headset",
         description="The people side of a call centre: recruiting, training, quality, performance.",
         lifespan=lifespan,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
     )
     app.state.runtime = runtime
     app.state.settings = runtime.settings
@@ -216,8 +223,11 @@ def create_app(runtime: Runtime, *, api: bool = True) -> FastAPI:
         names = [service.name for service in runtime.services]
         _add(app, ingest_router("qa" if "qa" in names else names[0]))
     _add(app, operations_router())
+    _add(app, reads_router(GuardedRoute))
+    app.state.access = {**authorisation.OF_ALL, **{at: line for s in runtime.services for at, line in s.access.items()}}
+    authorisation.check_complete(app.state.access, app.routes)
     add_problem_handlers(app)
-    with_middleware(app, Verifier(runtime.settings))
+    with_middleware(app, runtime.settings)
     return app
 
 

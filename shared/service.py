@@ -8,6 +8,7 @@ from pathlib import Path
 from fastapi import APIRouter
 from sqlalchemy import MetaData
 
+from shared.authorisation import Table
 from shared.db import Tx
 from shared.delivery import Policies
 
@@ -44,6 +45,7 @@ class Service:
 
     name: str
     router: APIRouter
+    access: Table
     metadata: MetaData
     policies: Policies
     migrations: Path

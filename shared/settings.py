@@ -5,12 +5,25 @@ by those common names.
 """
 
 from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self, get_args
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Role = Literal["agent", "team_lead", "auditor", "trainer", "hr", "call_centre", "manager", "admin", "service"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this is a name or an address of this machine alone."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Settings(BaseSettings):
@@ -68,8 +81,22 @@ class Settings(BaseSettings):
         None, description="Key (HS256) or public key in PEM that tokens are checked with."
     )
     jwt_algorithm: Literal["HS256", "RS256", "ES256", "EdDSA"] = Field("HS256", description="The one that is accepted.")
-    jwt_issuer: str | None = Field(None, description="If set, tokens must be from this issuer.")
-    jwt_audience: str | None = Field(None, description="If set, tokens must be for this audience.")
+    jwks_url: str | None = Field(
+        None, description="Where an OpenID Connect provider has its keys; then tokens are checked with those alone."
+    )
+    jwt_issuer: str | None = Field(None, description="Tokens must be from this issuer; needed with jwks_url.")
+    jwt_audience: str | None = Field(None, description="Tokens must be for this audience; needed with jwks_url.")
+    jwt_leeway: int = Field(30, ge=0, le=300, description="Seconds by which clocks may differ.")
+    jwt_roles_claim: str = Field("roles", description="Claim with the list of roles; dots lead into objects.")
+    jwt_role_names: dict[str, str] = Field(
+        {}, description="JSON object: the provider's name of a role → ours. Names that are not in it stay as they are."
+    )
+    jwt_employee_claim: str = Field("sub", description="Claim with the employee id; tokens without it go by sub.")
+    token_url: str | None = Field(None, description="Where commands get short-lived tokens (client credentials).")
+    client_id: str | None = Field(None, description="As whom they get them.")
+    client_secret: SecretStr | None = Field(None, description="The secret that goes with it.")
+    rate_limit: int = Field(0, ge=0, description="Requests a second of one identity in one process; 0 is no limit.")
+    reads_retention_days: int = Field(730, ge=1, description="How long it is kept who read personal data.")
 
     traces: str | None = Field(
         None,
@@ -86,6 +113,22 @@ class Settings(BaseSettings):
         except (KeyError, ValueError, OSError) as error:
             raise ValueError(f"no time zone is called {name!r}; give a name such as Asia/Shanghai") from error
         return name
+
+    @field_validator("jwks_url", "token_url")
+    @classmethod
+    def _safe_way(cls, url: str | None) -> str | None:
+        parsed = urlsplit(url or "https:")
+        if parsed.scheme != "https" and not (parsed.scheme == "http" and is_loopback(parsed.hostname or "")):
+            raise ValueError("the address must begin with https://; http:// is for this machine only")
+        return url
+
+    @model_validator(mode="after")
+    def _whose_tokens(self) -> Self:
+        if self.jwks_url and not (self.jwt_issuer and self.jwt_audience):
+            raise ValueError("with jwks_url, jwt_issuer and jwt_audience must be set: a provider signs for others too")
+        if strange := sorted(set(self.jwt_role_names.values()) - set(ROLES)):
+            raise ValueError(f"jwt_role_names names roles that are none of ours: {', '.join(strange)}")
+        return self
 
     @cached_property
     def zone(self) -> ZoneInfo:

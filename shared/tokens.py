@@ -1,26 +1,30 @@
 """How does somebody prove who they are?
 
 A bearer token is a JWT with `sub` and `roles`. For those who work here, `sub` is the employee id. In embedded mode
-Headset signs tokens with a key of its own; elsewhere an identity provider does, and Headset only knows the key.
+Headset signs tokens with a key of its own; elsewhere an identity provider does, whose claims the settings map to these
+and whose keys are the subject of `shared.keys`.
 """
 
 import contextlib
+import hashlib
 import os
 import secrets
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 from uuid import UUID
 
 import jwt
 
 from shared.errors import Unauthenticated
-from shared.settings import Settings
+from shared.keys import ProviderKeys
+from shared.settings import ROLES, Role, Settings
 
-Role = Literal["agent", "team_lead", "auditor", "trainer", "hr", "call_centre", "manager", "admin", "service"]
-ROLES: tuple[Role, ...] = get_args(Role)
+Whose = Literal["own", "team", "all"]
+"""With whose data: of oneself, also of those one leads, of everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +33,8 @@ class Principal:
 
     sub: str
     roles: frozenset[str]
-
-    def has(self, *roles: Role) -> bool:
-        return not self.roles.isdisjoint(roles)
+    sees: Whose = "own"
+    """With whose data they may do what they ask for: what the line of the route gives them (`shared.authorisation`)."""
 
     @property
     def employee_id(self) -> UUID | None:
@@ -43,42 +46,77 @@ class Principal:
 
 
 class Verifier:
-    """Checks tokens. Remembers those it has seen until they run out, for checking a signature takes time."""
+    """Checks tokens: with the keys of the identity provider where one is set, else with the one key in the settings.
+
+    Remembers those it has seen until they run out or the keys change, for checking a signature takes time.
+    """
 
     def __init__(self, settings: Settings, *, remembered: int = 10_000) -> None:
         self._key = settings.jwt_key.get_secret_value() if settings.jwt_key else None
-        self._algorithm = settings.jwt_algorithm
-        self._issuer = settings.jwt_issuer
-        self._audience = settings.jwt_audience
-        self._seen: OrderedDict[str, tuple[float, Principal]] = OrderedDict()
+        self._settings = settings
+        self._provider = ProviderKeys(settings.jwks_url) if settings.jwks_url else None
+        self._edition = 0
+        self._seen: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
         self._remembered = remembered
 
-    def principal(self, token: str) -> Principal:
-        """Raises `Unauthenticated` with what is wrong with the token."""
-        known = self._seen.get(token)
+    async def principal(self, token: str) -> Principal:
+        """Raises `Unauthenticated` with what is wrong with the token, `Unavailable` where there are no keys yet."""
+        if self._provider is not None:
+            self._provider.look_again()
+            if self._provider.edition != self._edition:  # a key may have gone, and what it signed with it
+                self._seen.clear()
+                self._edition = self._provider.edition
+        digest = hashlib.sha256(token.encode()).digest()  # what lies about in memory is no token
+        known = self._seen.get(digest)
         if known and known[0] > datetime.now(UTC).timestamp():
             return known[1]
-        if self._key is None:
-            raise Unauthenticated("No key to check tokens with is set; the operator must set HEADSET_JWT_KEY.")
         try:
-            claims: dict[str, Any] = jwt.decode(
-                token, self._key, algorithms=[self._algorithm], issuer=self._issuer, audience=self._audience,
-                leeway=30, options={"require": ["sub", "exp"], "verify_aud": self._audience is not None},
-            )  # fmt: skip
+            claims = await self._claims(token)
         except jwt.ExpiredSignatureError as error:
             raise Unauthenticated("The token has expired; get a new one.") from error
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, ValueError) as error:
             raise Unauthenticated("The token is not valid here: {reason}.", reason=str(error).rstrip(".")) from error
-        roles = claims.get("roles")
-        if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
-            raise Unauthenticated("The token has no list of roles in its claim 'roles'.")
-        if not 1 <= len(claims["sub"]) <= 200 or not claims["sub"].isprintable():
-            raise Unauthenticated("The token's claim 'sub' must be 1 to 200 printable characters.")
-        principal = Principal(claims["sub"], frozenset(roles) & frozenset(ROLES))
-        self._seen[token] = (float(claims["exp"]), principal)
+        principal = self._read(claims)
+        self._seen[digest] = (float(claims["exp"]) + self._settings.jwt_leeway, principal)
         if len(self._seen) > self._remembered:
             self._seen.popitem(last=False)
         return principal
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        settings, key, algorithms = self._settings, self._key, (self._settings.jwt_algorithm,)
+        if self._provider is not None:
+            kid = jwt.get_unverified_header(token).get("kid")
+            found = await self._provider.key(kid)
+            if found is None:
+                raise Unauthenticated("The token is signed with a key that the identity provider does not name.")
+            key, algorithms = found.key, found.algorithms  # type: ignore[assignment]
+        elif key is None:
+            raise Unauthenticated(
+                "No key to check tokens with is set; the operator must set HEADSET_JWKS_URL or HEADSET_JWT_KEY."
+            )
+        claims: dict[str, Any] = jwt.decode(
+            token, key, algorithms=algorithms, issuer=settings.jwt_issuer, audience=settings.jwt_audience,
+            leeway=settings.jwt_leeway,
+            options={"require": ["sub", "exp"], "verify_aud": settings.jwt_audience is not None},
+        )  # fmt: skip
+        return claims
+
+    def _read(self, claims: Mapping[str, Any]) -> Principal:
+        settings = self._settings
+        roles: Any = claims
+        for name in settings.jwt_roles_claim.split("."):
+            roles = roles.get(name) if isinstance(roles, Mapping) else None
+        if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+            raise Unauthenticated(
+                "The token has no list of roles in its claim '{claim}'.", claim=settings.jwt_roles_claim
+            )
+        sub = claims.get(settings.jwt_employee_claim, claims["sub"])
+        if not isinstance(sub, str) or not 1 <= len(sub) <= 200 or not sub.isprintable():
+            raise Unauthenticated(
+                "The token's claim '{claim}' must be 1 to 200 printable characters.", claim=settings.jwt_employee_claim
+            )
+        ours = {settings.jwt_role_names.get(role) or role for role in roles}
+        return Principal(sub, frozenset(ours) & frozenset(ROLES))
 
 
 def sign(settings: Settings, sub: str, *roles: Role, valid: timedelta = timedelta(hours=12)) -> str:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from services.importing.table import Row
-from services.importing.values import Rejected
+from services.importing.values import FORMULA, Rejected
 from shared.errors import CannotStart
 from shared.i18n import say
 
@@ -86,4 +86,4 @@ class Rejects:
 
 def _defused(cell: str) -> str:
     """The cell so that no spreadsheet takes it for a formula; `cleaned` undoes it."""
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") and cell else cell
+    return f"'{cell}" if cell[:1] in FORMULA and cell else cell

@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from ipaddress import ip_address
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
@@ -18,8 +17,9 @@ from pydantic import SecretStr
 
 from shared.errors import CannotStart
 from shared.i18n import say
-from shared.settings import Settings
-from shared.tokens import own_key, sign
+from shared.service_tokens import GivenToken, ServiceTokens
+from shared.settings import Settings, is_loopback
+from shared.tokens import own_key
 
 MOST_EVENTS = 1000
 MOST_BYTES = 1_000_000
@@ -31,8 +31,9 @@ _WAITING = re.compile(r"^headset_outbox_rows\{.*\} (\S+)$", re.MULTILINE)
 _PUBLISHED = re.compile(r"^headset_events_published_total\{.*\} (\S+)$", re.MULTILINE)
 
 
-def credentials(settings: Settings, url: str, token: str | None) -> str:
-    """The token to go with: the one given, else one signed with the key of this installation.
+def credentials(settings: Settings, url: str, token: str | None) -> httpx.Auth:
+    """The token to go with: the one given, else short-lived ones, of the identity provider where one is set for
+    programs, or signed with the key of this installation.
 
     The key in the data directory is for this machine only, and so are tokens signed with it. Raises `CannotStart` when
     there is no token and no key.
@@ -41,7 +42,9 @@ def credentials(settings: Settings, url: str, token: str | None) -> str:
     if not (token.isascii() and token.isprintable()):
         raise CannotStart("The token has characters that no token has; get one with 'headset token --as service'.")
     if token:
-        return token
+        return GivenToken(token)
+    if settings.token_url is not None:
+        return ServiceTokens(settings, "import")
     if settings.jwt_key is None and _is_loopback(url) and (settings.data / "signing.key").exists():
         settings = settings.model_copy(update={"jwt_key": SecretStr(own_key(settings.data))})
     if settings.jwt_key is None or settings.jwt_algorithm != "HS256":
@@ -50,7 +53,7 @@ def credentials(settings: Settings, url: str, token: str | None) -> str:
             "it is not {directory}), or give a token of the role service with --token or HEADSET_TOKEN.",
             url=url, directory=settings.data,
         )  # fmt: skip
-    return sign(settings, "import", "service")
+    return ServiceTokens(settings, "import")
 
 
 def address(url: str | None, settings: Settings) -> str:
@@ -68,14 +71,14 @@ def address(url: str | None, settings: Settings) -> str:
 class Server:
     """A running Headset. Sends again what was not answered, for as long as `patience` seconds; then `CannotStart`."""
 
-    def __init__(self, url: str, token: str, language: str, *, patience: float = 180) -> None:
+    def __init__(self, url: str, auth: httpx.Auth, language: str, *, patience: float = 180) -> None:
         self.url = url
         self.patience = patience
         self._language = language
         self._stop = threading.Event()
         self._http = httpx.Client(
             base_url=url,
-            headers={"Authorization": f"Bearer {token}"},
+            auth=auth,
             timeout=httpx.Timeout(60, connect=5),
             trust_env=not _is_loopback(url),  # a proxy set for the world outside does not lead back here
         )
@@ -240,8 +243,4 @@ def _retry_after(answer: httpx.Response) -> float:
 
 
 def _is_loopback(url: str) -> bool:
-    host = httpx.URL(url).host
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(httpx.URL(url).host)

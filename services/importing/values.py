@@ -69,12 +69,16 @@ def plain_width(text: str) -> str:
     return text if text.isascii() else text.translate(_PLAIN_WIDTH)
 
 
+# What begins a formula (OWASP, "CSV injection"), the full-width forms that Chinese and Japanese spreadsheets take too.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
 def cleaned(cell: str) -> str:
     """The cell without the marks that spreadsheets put around text: spaces, `="…"`, an apostrophe before a formula."""
     cell = cell.strip()
     if cell[:2] == '="' and cell[-1] == '"' and len(cell) > 2:
         return cell[2:-1].strip()
-    if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@"):
+    if cell[:1] == "'" and cell[1:2] in FORMULA:
         return cell[1:]
     return cell
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from services.performance.access import ACCESS
 from services.performance.policies import POLICIES
 from services.performance.routes import router
 from services.performance.tables import metadata
@@ -11,6 +12,7 @@ from shared.service import Service
 service = Service(
     name="performance",
     router=router,
+    access=ACCESS,
     metadata=metadata,
     policies=POLICIES,
     migrations=Path(__file__).parent / "migrations",

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from services.qa import watching
+from services.qa.access import ACCESS
 from services.qa.policies import JOBS, POLICIES
 from services.qa.routes import router
 from services.qa.tables import metadata
@@ -11,6 +12,7 @@ from shared.service import Service
 service = Service(
     name="qa",
     router=router,
+    access=ACCESS,
     metadata=metadata,
     policies=POLICIES,
     migrations=Path(__file__).parent / "migrations",

@@ -21,10 +21,12 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from shared.mailbox import mailbox_tables
 from shared.people import people_tables
+from shared.reads import reads_table
 
 metadata = MetaData(schema="qa")
 
 mailbox_tables(metadata)
+reads_table(metadata)
 employees, employee_logins, agent_holders = people_tables(metadata)
 
 NOBODY = ""

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from services.recruiting.access import ACCESS
 from services.recruiting.policies import JOBS, POLICIES
 from services.recruiting.routes import router
 from services.recruiting.tables import metadata
@@ -11,6 +12,7 @@ from shared.service import Service
 service = Service(
     name="recruiting",
     router=router,
+    access=ACCESS,
     metadata=metadata,
     policies=POLICIES,
     migrations=Path(__file__).parent / "migrations",

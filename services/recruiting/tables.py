@@ -22,10 +22,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from shared.mailbox import mailbox_tables
+from shared.reads import reads_table
 
 metadata = MetaData(schema="recruiting")
 
 mailbox_tables(metadata)
+reads_table(metadata)
 
 employees = Table(
     "employees",

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from services.training.access import ACCESS
 from services.training.policies import JOBS, POLICIES
 from services.training.routes import router
 from services.training.tables import metadata
@@ -11,6 +12,7 @@ from shared.service import Service
 service = Service(
     name="training",
     router=router,
+    access=ACCESS,
     metadata=metadata,
     policies=POLICIES,
     migrations=Path(__file__).parent / "migrations",

@@ -17,7 +17,9 @@ from tools import catalogue
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("tool", ["schemas", "asyncapi", "flows", "settings_table", "pipeline_picture", "strimzi"])
+@pytest.mark.parametrize(
+    "tool", ["schemas", "asyncapi", "flows", "settings_table", "pipeline_picture", "strimzi", "authorisation"]
+)
 def test_generated_files_are_up_to_date(tool: str) -> None:
     checked = subprocess.run(
         [sys.executable, "-m", f"tools.{tool}", "--check"], cwd=ROOT, capture_output=True, text=True, check=False

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import Select, make_url, select, text
 
 from shared import i18n, pages, tokens
-from shared.http import LARGEST_REQUEST, OPEN_PATHS
+from shared.authorisation import OPEN_PATHS, endpoints
+from shared.http import LARGEST_REQUEST
 from shared.settings import Settings
 from shared.tokens import Verifier
 from tests.lab import Lab
@@ -421,20 +422,11 @@ async def test_a_cursor_that_is_none_is_refused(lab: Lab) -> None:
 
 async def test_nothing_answers_without_identity_but_the_open_paths(lab: Lab) -> None:
     nobody = lab.as_()
-    routes = set(_all_routes(lab.app.routes))
+    routes = set(endpoints(lab.app.routes))
     assert {("POST", "/lab/things"), ("POST", "/events"), ("GET", "/dead-letters"), ("GET", "/docs")} <= routes
     for method, path in routes | {("GET", "/nothing"), ("GET", "/health/live/")}:
         answer = await nobody.request(method, path.replace("{id}", "x"))
         assert answer.status_code == (200 if path in OPEN_PATHS else 401), path
-
-
-def _all_routes(routes: Any) -> Iterator[tuple[str, str]]:
-    """Method and path of each route, also of those in routers that were included."""
-    for route in routes:
-        if hasattr(route, "path"):
-            yield from ((method, route.path) for method in getattr(route, "methods", None) or ())
-        inside = getattr(route, "original_router", route)
-        yield from _all_routes(getattr(inside, "routes", None) or ())
 
 
 def token(claims: dict[str, Any] | None = None, key: Any = KEY, algorithm: str | None = "HS256", **changes: Any) -> str:

@@ -3,14 +3,15 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import text
 
+from shared.authorisation import OPEN_PATHS
 from shared.bus import Deliver, LocalBus
 from shared.events import Letter
-from shared.http import OPEN_PATHS
 from shared.run import _KEEP_TIDY, Runtime, run_job
 from shared.service import Job
 from shared.settings import Settings
@@ -162,7 +163,7 @@ async def test_a_job_that_fails_is_tried_again_and_disturbs_nobody(lab_url: str,
     made = service("lab", Faults())
     job = Job("work", timedelta(seconds=0.01), work)
     runtime = Runtime(
-        [type(made)(made.name, made.router, made.metadata, made.policies, made.migrations, (job,))],
+        [replace(made, jobs=(job,))],
         Settings(database_url=lab_url),
         LocalBus(),
     )

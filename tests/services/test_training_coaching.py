@@ -500,7 +500,7 @@ async def test_an_outsider_is_nobodys_lead(world: World) -> None:
     await deliver(world, failed(audit))  # neither coach nor lead are known
     id = (await assignment(world, audit))["id"]
     answer = await world.as_("team_lead", "auditor", sub="outsider").post(f"{PATH}/{id}/completion")
-    assert answer.status_code == 403
+    assert answer.status_code == 404
 
 
 async def test_bad_notes_are_refused(world: World) -> None:

@@ -39,7 +39,7 @@ def test_rows_are_kept_with_line_and_reason(tmp_path: Path) -> None:
 
 def test_formulas_are_defused_and_come_back(tmp_path: Path) -> None:
     file = tmp_path / "calls.rejects.csv"
-    cells = ["=cmd|' /C calc'!A0", "@SUM(1)", "-5"]
+    cells = ["=cmd|' /C calc'!A0", "@SUM(1)", "-5", "＝1＋1", "＠SUM(1)"]
     reject(file, *cells)
     kept = rows(file)[1][2:]
     assert all(cell.startswith("'") for cell in kept)

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Iterator
 
+import jwt
 import pytest
 import structlog
 
@@ -58,3 +59,36 @@ def test_what_postgresql_repeats_of_a_row_is_left_out(written: io.StringIO) -> N
     assert "null value in column" in text
     assert "HINT" in text
     assert len(lines(written)) == 2
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "cannot connect to postgresql+asyncpg://headset:hunter2@db.example.com:5432/headset?ssl=require",
+        "Authorization: Bearer hunter2.abc-_~+/=",
+        f"token {jwt.encode({'sub': 'hunter2'}, 'x' * 32)} refused",
+        "connect(host='db', password='hunter2')",
+        'sasl_plain_password="hunter2", retry',
+        "client_secret=hunter2&grant_type=client_credentials",
+        '{"access_token": "hunter2", "expires_in": 300}',
+    ],
+)
+def test_passwords_and_tokens_are_struck_out(written: io.StringIO, told: str) -> None:
+    try:
+        raise RuntimeError(told)
+    except RuntimeError:
+        structlog.get_logger("headset").exception("it_failed", error=told, deep={"in": [told]})
+    logging.getLogger("some.library").warning("said %s", told)
+    text = written.getvalue()
+    assert len(lines(written)) == 2
+    assert "hunter2" not in text
+    assert "eyJ" not in text
+
+
+@pytest.mark.parametrize(
+    "told", ["password authentication failed for user headset", "see https://example.com/a@b", "at 12:30"]
+)
+def test_what_is_no_secret_stays(written: io.StringIO, told: str) -> None:
+    structlog.get_logger("headset").info("said", what=told)
+    [line] = lines(written)
+    assert line["what"] == told

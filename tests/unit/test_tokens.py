@@ -36,16 +36,16 @@ def test_processes_that_start_at_once_have_one_key(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_what_is_signed_is_accepted_with_all_settings() -> None:
+async def test_what_is_signed_is_accepted_with_all_settings() -> None:
     settings = Settings(jwt_key=SecretStr("x" * 32), jwt_issuer="us", jwt_audience="headset")
-    principal = Verifier(settings).principal(sign(settings, "me", "auditor", "admin"))
+    principal = await Verifier(settings).principal(sign(settings, "me", "auditor", "admin"))
     assert (principal.sub, principal.roles) == ("me", frozenset({"auditor", "admin"}))
     assert principal.employee_id is None
 
 
-def test_remembered_tokens_are_forgotten_in_time() -> None:
+async def test_remembered_tokens_are_forgotten_in_time() -> None:
     settings = Settings(jwt_key=SecretStr("x" * 32))
     verifier = Verifier(settings, remembered=3)
     for n in range(10):
-        assert verifier.principal(sign(settings, f"user-{n}", "agent")).sub == f"user-{n}"
+        assert (await verifier.principal(sign(settings, f"user-{n}", "agent"))).sub == f"user-{n}"
     assert len(verifier._seen) == 3

@@ -1,5 +1,6 @@
 """Which rules a failed audit meets, which of them act, and what may become of the coaching."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -10,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import ValidationError
 
+from services.training.domain.calendar import Deadline, ics
 from services.training.domain.coaching import (
     DISPUTED,
     UPHELD,
@@ -342,3 +344,12 @@ def test_history_has_what_changed() -> None:
         {"status": "assigned"},
         {"status": "cancelled"},
     )
+
+
+def test_no_name_of_a_deadline_writes_lines_of_its_own_into_the_calendar() -> None:
+    one = Deadline("plan", "2026", date(2026, 12, 1), date(2026, 12, 20))
+    for end in ("\r\n", "\r", "\n", "\u2028", "\x85", "\x0b"):
+        text = ics([(one, f"a{end}BEGIN:VALARM", f"b;c,d\\{end}e")], "20260302T090000Z")
+        assert re.split("[\r\n\u2028\x85\x0b]+", text).count("BEGIN:VALARM") == 0
+        assert "SUMMARY:a\\nBEGIN:VALARM\r\n" in text
+        assert "DESCRIPTION:b\\;c\\,d\\\\\\ne\r\n" in text

@@ -11,12 +11,12 @@ from shared.identity import Principal
 
 def seen_by(principal: Principal) -> ColumnElement[bool]:
     """The employees this principal may see: all, the own team, or only themselves."""
-    if principal.has("manager", "hr", "service", "admin"):
+    if principal.sees == "all":
         return true()
     me = principal.employee_id
     if me is None:
         return false()
-    if principal.has("team_lead"):
+    if principal.sees == "team":
         return or_(employees.c.employee_id == me, employees.c.team_lead_id == me)
     return employees.c.employee_id == me
 

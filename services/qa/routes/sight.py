@@ -5,27 +5,18 @@ from typing import Annotated
 from fastapi import Depends
 
 from services.qa.repository.people import Sight
-from shared.errors import Forbidden
 from shared.identity import Anyone, Principal
 
 
-async def sight_of(principal: Anyone) -> Sight:
-    """Everything, or what is about oneself and those one leads; 403 for a role that has nothing to see here."""
-    if principal.has("auditor", "manager", "trainer", "service", "admin"):
-        return Sight(principal.sub, everything=True, me=principal.employee_id, leads=False)
-    if not principal.has("agent", "team_lead"):
-        raise Forbidden("Recordings and audits are not for this role.")
-    return Sight(principal.sub, everything=False, me=principal.employee_id, leads=principal.has("team_lead"))
-
-
-def judges(principal: Principal) -> Sight:
-    """Whose disputes one may decide."""
+def sight_of(principal: Principal) -> Sight:
+    """Everything, or what is about oneself and those one leads, as the line of the route says."""
     return Sight(
-        principal.sub,
-        everything=principal.has("manager", "admin"),
-        me=principal.employee_id,
-        leads=principal.has("team_lead"),
+        principal.sub, everything=principal.sees == "all", me=principal.employee_id, leads=principal.sees == "team"
     )
 
 
-Seen = Annotated[Sight, Depends(sight_of)]
+async def _seen(principal: Anyone) -> Sight:
+    return sight_of(principal)
+
+
+Seen = Annotated[Sight, Depends(_seen)]

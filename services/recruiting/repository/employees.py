@@ -31,13 +31,13 @@ class Filters:
 
 def visible_to(principal: Principal) -> ColumnElement[bool] | None:
     """Which employees somebody may see; None for all. Agents see themselves, team leads also their team."""
-    if principal.has("manager", "hr", "call_centre", "auditor", "trainer", "service", "admin"):
+    if principal.sees == "all":
         return None
     me = principal.employee_id
     if me is None:
         return false()
     own = employees.c.id == me
-    return or_(own, employees.c.team_lead_id == me) if principal.has("team_lead") else own
+    return or_(own, employees.c.team_lead_id == me) if principal.sees == "team" else own
 
 
 def listing(filters: Filters, principal: Principal) -> Select[Any]:

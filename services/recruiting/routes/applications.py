@@ -16,7 +16,7 @@ from services.recruiting.process.applications import NewApplication
 from services.recruiting.repository import candidates, employments, pipeline, selection
 from services.recruiting.repository.pipeline import Application
 from services.recruiting.routes.requisitions import Handed, HistoryOut, Next, state_out
-from services.recruiting.routes.who import Acting, EitherSide, Human, Intake, Reader
+from services.recruiting.routes.who import Acting
 from services.recruiting.tables import applications, step_history
 from shared.db import Tx
 from shared.errors import NotFound
@@ -180,9 +180,7 @@ class Result(BaseModel):
 
 
 @router.post("/requisitions/{id}/applications", status_code=201)
-async def receive(
-    id: UUID, body: NewApplication, tx: CurrentTx, actor: Acting, _: Intake, response: Response
-) -> ReceivedOut:
+async def receive(id: UUID, body: NewApplication, tx: CurrentTx, actor: Acting, response: Response) -> ReceivedOut:
     """Take in an application. Whoever is known already stays one candidate, and former applications are shown."""
     received = await process.receive(tx, id, body, actor)
     shown = await _shown(received.id, tx, response)
@@ -192,7 +190,6 @@ async def receive(
 @router.get("/applications")
 async def list_applications(
     tx: CurrentTx,
-    _: Reader,
     requisition_id: UUID | None = None,
     step: Annotated[int | None, Query(ge=5, le=20)] = None,
     status: Status | None = None,
@@ -205,7 +202,7 @@ async def list_applications(
 
 
 @router.get("/applications/{id}")
-async def application(id: UUID, tx: CurrentTx, _: Reader, response: Response) -> ApplicationOut:
+async def application(id: UUID, tx: CurrentTx, response: Response) -> ApplicationOut:
     return await _shown(id, tx, response)
 
 
@@ -223,9 +220,7 @@ async def complete(
 
 
 @router.post("/applications/{id}/withdrawal")
-async def withdraw(
-    id: UUID, body: Withdrawal, tx: CurrentTx, actor: Acting, _: EitherSide, response: Response
-) -> ApplicationOut:
+async def withdraw(id: UUID, body: Withdrawal, tx: CurrentTx, actor: Acting, response: Response) -> ApplicationOut:
     """The candidate withdraws; until a contract is signed."""
     await process.withdraw(tx, id, body.reason, actor)
     return await _shown(id, tx, response)
@@ -233,7 +228,7 @@ async def withdraw(
 
 @router.put("/applications/{id}/documents/{document}")
 async def set_document(
-    id: UUID, document: Document, body: DocumentIn, tx: CurrentTx, actor: Acting, _: Human, response: Response
+    id: UUID, document: Document, body: DocumentIn, tx: CurrentTx, actor: Acting, response: Response
 ) -> ApplicationOut:
     """Note how far a document is: requested, received, verified, mismatch."""
     await process.set_documents(tx, await process.hold(tx, id), {document: body.status}, actor)
@@ -241,7 +236,7 @@ async def set_document(
 
 
 @router.get("/applications/{id}/history")
-async def history(id: UUID, tx: CurrentTx, _: Reader, limit: Limit = 50, cursor: Cursor = None) -> Page[HistoryOut]:
+async def history(id: UUID, tx: CurrentTx, limit: Limit = 50, cursor: Cursor = None) -> Page[HistoryOut]:
     """What happened to the application and its employment, oldest first."""
     return await page(
         tx, pipeline.history(application_id=id), [step_history.c.id], HistoryOut.model_validate,
@@ -250,7 +245,7 @@ async def history(id: UUID, tx: CurrentTx, _: Reader, limit: Limit = 50, cursor:
 
 
 @router.get("/applications/{id}/result")
-async def result(id: UUID, tx: CurrentTx, _: Reader) -> Result:
+async def result(id: UUID, tx: CurrentTx) -> Result:
     """What the interviews of this candidate came to."""
     found = await _found(id, tx)
     sheets = (await selection.sheets(tx, application_ids=[id])).get(id, [])
@@ -259,7 +254,7 @@ async def result(id: UUID, tx: CurrentTx, _: Reader) -> Result:
 
 
 @router.get("/candidates/{id}")
-async def candidate(id: UUID, tx: CurrentTx, _: EitherSide, response: Response) -> CandidateOut:
+async def candidate(id: UUID, tx: CurrentTx, response: Response) -> CandidateOut:
     """Somebody who applied, with their applications."""
     row = await candidates.candidate(tx, id)
     if row is None:

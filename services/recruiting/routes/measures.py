@@ -12,7 +12,6 @@ from services.recruiting.domain.funnel import Hire, Quality, Rate, by_channel, b
 from services.recruiting.domain.steps import STEP, Owner, Record
 from services.recruiting.domain.structure import Target, Whole, check_targets, compare
 from services.recruiting.repository import due, measures, pipeline
-from services.recruiting.routes.who import Human, Reader
 from services.recruiting.tables import open_steps
 from shared.calendar import local_day
 from shared.db import Tx
@@ -173,13 +172,13 @@ class OverdueOut(BaseModel):
 
 
 @router.get("/structure")
-async def structure(tx: CurrentTx, _: Reader, day: date | None = None) -> StructureOut:
+async def structure(tx: CurrentTx, day: date | None = None) -> StructureOut:
     """How staff is spread over departments and roles, beside the target shares; today unless told."""
     return await _structure(tx, day or local_day(tx.now, tx.settings.zone))
 
 
 @router.put("/structure/targets")
-async def set_targets(body: TargetsIn, tx: CurrentTx, _: Human) -> StructureOut:
+async def set_targets(body: TargetsIn, tx: CurrentTx) -> StructureOut:
     """Replace all target shares by these."""
     targets = [Target(**target.model_dump()) for target in body.targets]
     check_targets(targets)
@@ -188,7 +187,7 @@ async def set_targets(body: TargetsIn, tx: CurrentTx, _: Human) -> StructureOut:
 
 
 @router.get("/requisitions/{id}/funnel")
-async def funnel(id: UUID, tx: CurrentTx, _: Reader) -> FunnelOut:
+async def funnel(id: UUID, tx: CurrentTx) -> FunnelOut:
     """What became of the applications: step by step, by channel, and of those hired."""
     if await pipeline.requisition(tx, id) is None:
         raise NotFound("No requisition has the id {id}.", id=id)
@@ -218,7 +217,6 @@ async def funnel(id: UUID, tx: CurrentTx, _: Reader) -> FunnelOut:
 @router.get("/overdue-steps")
 async def overdue_steps(
     tx: CurrentTx,
-    _: Reader,
     owner: Owner | None = None,
     step: Annotated[int | None, Query(ge=1, le=22)] = None,
     limit: Limit = 50,

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from services.recruiting.process import personal as process
-from services.recruiting.routes.who import Acting, Human
+from services.recruiting.routes.who import Acting
 from shared.http import CurrentTx, service_router
 
 router = service_router("recruiting")
@@ -35,14 +35,14 @@ class ExportOut(BaseModel):
 
 
 @router.post("/candidates/{id}/erasure")
-async def erase(id: UUID, tx: CurrentTx, actor: Acting, _: Human) -> ErasedOut:
+async def erase(id: UUID, tx: CurrentTx, actor: Acting) -> ErasedOut:
     """Take away what identifies a candidate. What they have under way is withdrawn; counts and history stay, without
     them. Not possible while they work here."""
     return ErasedOut(id=id, erased_at=await process.erase(tx, id, "erasure", actor))
 
 
 @router.get("/candidates/{id}/export")
-async def export(id: UUID, tx: CurrentTx, _: Human) -> ExportOut:
+async def export(id: UUID, tx: CurrentTx) -> ExportOut:
     """All that is stored about a candidate, to be handed to them."""
     candidate, records = await process.export(tx, id)
     return ExportOut(**candidate, records=records)

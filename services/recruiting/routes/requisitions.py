@@ -19,13 +19,14 @@ from services.recruiting.process.record import rules_of
 from services.recruiting.repository import candidates, pipeline
 from services.recruiting.repository import requisitions as repository
 from services.recruiting.repository.pipeline import Requisition
-from services.recruiting.routes.who import Acting, CallCentre, EitherSide, Human, Reader
+from services.recruiting.routes.who import Acting
 from services.recruiting.tables import channels as channels_table
 from services.recruiting.tables import job_profiles, requisitions, step_history
 from shared.db import Tx
 from shared.errors import NotFound
 from shared.events import Code
 from shared.http import CurrentTx, service_router, tag
+from shared.identity import Anyone
 from shared.numbers import Number
 from shared.pages import Cursor, Limit, Page, page
 
@@ -210,7 +211,7 @@ class ListedOut(BaseModel):
 
 
 @router.post("/requisitions", status_code=201)
-async def plan(body: Plan, tx: CurrentTx, actor: Acting, _: CallCentre, response: Response) -> RequisitionOut:
+async def plan(body: Plan, tx: CurrentTx, actor: Acting, response: Response) -> RequisitionOut:
     """Hand in a headcount plan. Somebody else of the call centre decides on it by step 1."""
     return await _shown(await process.plan(tx, body, actor), tx, response)
 
@@ -218,7 +219,6 @@ async def plan(body: Plan, tx: CurrentTx, actor: Acting, _: CallCentre, response
 @router.get("/requisitions")
 async def list_requisitions(
     tx: CurrentTx,
-    _: Reader,
     status: Status | None = None,
     role: Annotated[Code | None, Query()] = None,
     limit: Limit = 50,
@@ -230,7 +230,7 @@ async def list_requisitions(
 
 
 @router.get("/requisitions/{id}")
-async def requisition(id: UUID, tx: CurrentTx, _: Reader, response: Response) -> RequisitionOut:
+async def requisition(id: UUID, tx: CurrentTx, response: Response) -> RequisitionOut:
     return await _shown(id, tx, response)
 
 
@@ -263,14 +263,14 @@ def _only(state: dict[str, Any]) -> dict[str, Any]:
 
 
 @router.post("/requisitions/{id}/channels")
-async def channel_costs(id: UUID, body: Channels, tx: CurrentTx, _: Human, response: Response) -> RequisitionOut:
+async def channel_costs(id: UUID, body: Channels, tx: CurrentTx, response: Response) -> RequisitionOut:
     """Add channels, or state anew what they cost in all."""
     await process.add_channels(tx, id, body.channels)
     return await _shown(id, tx, response)
 
 
 @router.get("/requisitions/{id}/history")
-async def history(id: UUID, tx: CurrentTx, _: Reader, limit: Limit = 50, cursor: Cursor = None) -> Page[HistoryOut]:
+async def history(id: UUID, tx: CurrentTx, limit: Limit = 50, cursor: Cursor = None) -> Page[HistoryOut]:
     """What happened to the requisition itself, oldest first."""
     return await page(
         tx, pipeline.history(requisition_id=id), [step_history.c.id], HistoryOut.model_validate,
@@ -279,7 +279,7 @@ async def history(id: UUID, tx: CurrentTx, _: Reader, limit: Limit = 50, cursor:
 
 
 @router.get("/requisitions/{id}/ranking")
-async def ranking(id: UUID, tx: CurrentTx, _: Reader) -> Ranking:
+async def ranking(id: UUID, tx: CurrentTx) -> Ranking:
     """The candidates that step 10 decides on, best first by weighted score, ties as ties; at most 500."""
     query = candidates.listing(requisition_id=id, step=10, status=None)
     rows = await tx.all(query.limit(500))
@@ -294,7 +294,7 @@ async def ranking(id: UUID, tx: CurrentTx, _: Reader) -> Ranking:
 
 
 @router.post("/job-profiles", status_code=201)
-async def add_profile(body: ProfileIn, tx: CurrentTx, principal: EitherSide) -> ProfileOut:
+async def add_profile(body: ProfileIn, tx: CurrentTx, principal: Anyone) -> ProfileOut:
     """A new version of a job description with its competency profile. Requisitions keep the version they pinned."""
     row = await repository.add_profile(tx, body.key, body.title, body.description, body.competencies, principal.sub)
     return ProfileOut.model_validate(row)
@@ -302,7 +302,7 @@ async def add_profile(body: ProfileIn, tx: CurrentTx, principal: EitherSide) -> 
 
 @router.get("/job-profiles")
 async def list_profiles(
-    tx: CurrentTx, _: Reader, key: Annotated[Code | None, Query()] = None, limit: Limit = 50, cursor: Cursor = None
+    tx: CurrentTx, key: Annotated[Code | None, Query()] = None, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[ProfileOut]:
     """All versions, newest first; of one key only when asked for."""
     query = repository.profiles(key)
@@ -310,7 +310,7 @@ async def list_profiles(
 
 
 @router.get("/job-profiles/{id}")
-async def profile(id: UUID, tx: CurrentTx, _: Reader) -> ProfileOut:
+async def profile(id: UUID, tx: CurrentTx) -> ProfileOut:
     row = await repository.profile(tx, id)
     if row is None:
         raise NotFound("No job profile has the id {id}.", id=id)
@@ -318,14 +318,14 @@ async def profile(id: UUID, tx: CurrentTx, _: Reader) -> ProfileOut:
 
 
 @router.post("/channels", status_code=201)
-async def add_channel(body: ChannelIn, tx: CurrentTx, _: Human) -> ChannelOut:
+async def add_channel(body: ChannelIn, tx: CurrentTx) -> ChannelOut:
     """A channel that candidates come through. The same key again renames it."""
     await repository.add_channel(tx, **body.model_dump())
     return ChannelOut(id=body.key, **body.model_dump())
 
 
 @router.get("/channels")
-async def list_channels(tx: CurrentTx, _: Reader, limit: Limit = 50, cursor: Cursor = None) -> Page[ChannelOut]:
+async def list_channels(tx: CurrentTx, limit: Limit = 50, cursor: Cursor = None) -> Page[ChannelOut]:
     return await page(
         tx, repository.channel_list(), [channels_table.c.key], lambda row: ChannelOut(id=row["key"], **row),
         limit=limit, cursor=cursor, newest_first=False,

@@ -5,16 +5,7 @@ from typing import Annotated
 from fastapi import Depends
 
 from services.recruiting.domain.walk import Actor, Side
-from shared.identity import Anyone, Principal, allowed
-
-Reader = Annotated[Principal, Depends(allowed("hr", "call_centre", "manager", "service"))]
-"""Who reads requisitions and applications."""
-
-Human = Annotated[Principal, Depends(allowed("hr"))]
-CallCentre = Annotated[Principal, Depends(allowed("call_centre"))]
-EitherSide = Annotated[Principal, Depends(allowed("hr", "call_centre"))]
-Intake = Annotated[Principal, Depends(allowed("hr", "service"))]
-"""Who hands in applications: step 4 is human resources', and a careers site may do it for them."""
+from shared.identity import Anyone
 
 _SIDES: tuple[Side, ...] = ("call_centre", "hr", "admin")
 

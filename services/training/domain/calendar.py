@@ -113,6 +113,7 @@ def ics(entries: Iterable[tuple[Deadline, str, str]], stamp: str) -> str:
 
 
 def _escaped(text: str) -> str:
+    text = "\n".join(text.splitlines())  # a bare CR ends a line for some readers, and what follows would be theirs
     return text.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
 
 

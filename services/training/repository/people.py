@@ -13,19 +13,17 @@ from shared.contracts.recruiting import EmployeeStarted
 from shared.db import Tx
 from shared.identity import Principal
 
-SEES_ALL = ("trainer", "manager", "hr", "call_centre", "auditor", "service", "admin")
-
 
 def sight(principal: Principal, *columns: Column[UUID]) -> ColumnElement[bool] | None:
-    """Which rows somebody may see; None for all. Everybody sees those with themselves in one of the columns, team leads
-    also those with one of their team in the first."""
-    if principal.has(*SEES_ALL):  # type: ignore[arg-type]
+    """Which rows somebody may see; None for all. Else those with themselves in one of the columns, for who leads a team
+    also those with one of theirs in the first."""
+    if principal.sees == "all":
         return None
     me = principal.employee_id
     if me is None:
         return false()
     seen = [column == me for column in columns]
-    if principal.has("team_lead"):
+    if principal.sees == "team":
         seen.append(columns[0].in_(select(employees.c.employee_id).where(employees.c.team_lead_id == me)))
     return or_(*seen)
 

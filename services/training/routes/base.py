@@ -1,25 +1,13 @@
 """What do the routes of all subjects share?"""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends
 from pydantic import BaseModel, ConfigDict
 
 from shared.http import service_router
-from shared.identity import Principal, allowed
 
 router = service_router("training")
-
-Trainer = Annotated[Principal, Depends(allowed("trainer", "manager"))]
-"""Who runs training."""
-Requester = Annotated[Principal, Depends(allowed("trainer", "manager", "team_lead", "hr", "call_centre"))]
-"""Who may ask for training."""
-Manager = Annotated[Principal, Depends(allowed("manager"))]
-"""Who approves money."""
-Reader = Annotated[
-    Principal, Depends(allowed("trainer", "manager", "team_lead", "hr", "call_centre", "auditor", "service"))
-]
 
 
 class In(BaseModel):

@@ -21,7 +21,7 @@ from services.training.domain.catalogue import (
 from services.training.repository import catalogue, learning, people
 from services.training.repository.catalogue import Wish
 from services.training.repository.rows import add, change, find, history, missing
-from services.training.routes.base import In, Out, Record, Requester, Trainer, router
+from services.training.routes.base import In, Out, Record, router
 from services.training.tables.catalogue import courses, enrolments, programmes
 from shared.db import Tx
 from shared.errors import Forbidden, IllegalState
@@ -123,25 +123,25 @@ async def course(id: UUID, tx: CurrentTx, principal: Anyone) -> CourseOut:
 
 
 @router.post("/courses", status_code=201)
-async def create_course(new: Course, tx: CurrentTx, trainer: Trainer) -> CourseOut:
+async def create_course(new: Course, tx: CurrentTx, trainer: Anyone) -> CourseOut:
     """A new course; with a code that is known, its next edition. Who is enrolled goes on with theirs."""
     return _course(await catalogue.publish(tx, new, trainer.sub), trainer)
 
 
 @router.get("/programmes")
-async def list_programmes(tx: CurrentTx, _: Anyone, limit: Limit = 50, cursor: Cursor = None) -> Page[ProgrammeOut]:
+async def list_programmes(tx: CurrentTx, limit: Limit = 50, cursor: Cursor = None) -> Page[ProgrammeOut]:
     return await page(tx, select(programmes), [programmes.c.id], ProgrammeOut.of, limit=limit, cursor=cursor)
 
 
 @router.get("/programmes/{id}")
-async def programme(id: UUID, tx: CurrentTx, _: Anyone, response: Response) -> ProgrammeOut:
+async def programme(id: UUID, tx: CurrentTx, response: Response) -> ProgrammeOut:
     row = await find(tx, programmes, id)
     tag(response, row["version"])
     return ProgrammeOut(**row)
 
 
 @router.post("/programmes", status_code=201)
-async def create_programme(new: ProgrammeIn, tx: CurrentTx, trainer: Trainer, response: Response) -> ProgrammeOut:
+async def create_programme(new: ProgrammeIn, tx: CurrentTx, trainer: Anyone, response: Response) -> ProgrammeOut:
     """Courses for a role; for new agents at least 40 hours."""
     if await tx.scalar(select(programmes.c.id).where(programmes.c.code == new.code)):
         raise IllegalState("There is a programme with the code {code}; change that one.", code=new.code)
@@ -153,7 +153,7 @@ async def create_programme(new: ProgrammeIn, tx: CurrentTx, trainer: Trainer, re
 
 @router.put("/programmes/{id}")
 async def change_programme(
-    id: UUID, new: ProgrammeIn, tx: CurrentTx, trainer: Trainer, request: Request, response: Response
+    id: UUID, new: ProgrammeIn, tx: CurrentTx, trainer: Anyone, request: Request, response: Response
 ) -> ProgrammeOut:
     before = await find(tx, programmes, id, hold=True)
     check_match(request, before["version"])
@@ -195,9 +195,9 @@ async def enrolment(id: UUID, tx: CurrentTx, principal: Anyone, response: Respon
 
 
 @router.post("/enrolments", status_code=201)
-async def enrol(new: EnrolmentIn, tx: CurrentTx, principal: Requester, response: Response) -> EnrolmentDetail:
+async def enrol(new: EnrolmentIn, tx: CurrentTx, principal: Anyone, response: Response) -> EnrolmentDetail:
     """Enrol somebody by hand."""
-    if not principal.has("trainer", "manager", "hr", "call_centre", "admin"):
+    if principal.sees != "all":
         me = principal.employee_id
         if me is None or not await people.leads(tx, me, new.employee_id):
             raise Forbidden("Team leads enrol employees of their own team.")
@@ -228,7 +228,7 @@ async def acknowledge_documents(
 
 
 @router.post("/enrolments/{id}/cancellation")
-async def cancel(id: UUID, tx: CurrentTx, trainer: Trainer, response: Response) -> EnrolmentDetail:
+async def cancel(id: UUID, tx: CurrentTx, trainer: Anyone, response: Response) -> EnrolmentDetail:
     """Take somebody off a course; again changes nothing. What coaching asked for follows its audit instead."""
     row = await find(tx, enrolments, id, hold=True)
     if row["status"] != "cancelled":
@@ -263,7 +263,7 @@ async def _detail(row: Any, tx: Tx, response: Response) -> EnrolmentDetail:
 
 def _course(row: Any, principal: Principal) -> CourseOut:
     shown = CourseOut(**row)
-    if shown.examination is None or principal.has("trainer", "manager", "admin"):
+    if shown.examination is None or principal.sees == "all":
         return shown
     # Read by whoever is to be examined: without what is right.
     hidden = [question.model_copy(update={"answer": None}) for question in shown.examination.questions]

@@ -17,7 +17,7 @@ from services.training.repository import people
 from services.training.repository.coaching import Filters
 from services.training.repository.effect import effects
 from services.training.repository.rows import missing
-from services.training.routes.base import In, Out, Reader, router
+from services.training.routes.base import In, Out, router
 from services.training.tables.coaching import coaching_assignments, coaching_items, coaching_notes
 from shared.contracts.qa import FailedCriterion
 from shared.contracts.training import (
@@ -179,7 +179,7 @@ async def approval(id: UUID, decision: Approval, tx: CurrentTx, principal: Anyon
     """Approve or refuse what a rule proposed: the employee's team lead, a trainer or a manager."""
     before = await _visible(id, tx, principal, hold=True)
     if principal.employee_id == before.employee_id or not (
-        principal.has("trainer", "manager", "admin") or await _leads(before, principal, tx)
+        principal.sees == "all" or await _leads(before, principal, tx)
     ):
         raise Forbidden("Coaching is approved by the employee's team lead, a trainer or a manager.")
     after = life.decide(before, decision.approved, principal.sub, tx.now)
@@ -243,7 +243,6 @@ async def add_note(id: UUID, new: NoteIn, tx: CurrentTx, principal: Anyone) -> N
 @router.get("/coaching-effect")
 async def coaching_effect(
     tx: CurrentTx,
-    _: Reader,
     by: Literal["competency", "coach", "course"] = "competency",
     from_: Annotated[date | None, Query(alias="from")] = None,
     to: date | None = None,
@@ -278,14 +277,14 @@ async def _may_coach(it: Assignment, principal: Principal, tx: Tx) -> bool:
     me = principal.employee_id
     if me == it.employee_id:
         return False
-    if principal.has("trainer", "manager", "admin"):
+    if principal.sees == "all":
         return True
     return me is not None and (me == it.coach_id or await _leads(it, principal, tx))
 
 
 async def _leads(it: Assignment, principal: Principal, tx: Tx) -> bool:
     me = principal.employee_id
-    return me is not None and principal.has("team_lead") and await people.leads(tx, me, it.employee_id)
+    return me is not None and principal.sees == "team" and await people.leads(tx, me, it.employee_id)
 
 
 async def _begun(before: Assignment, principal: Principal, tx: Tx) -> None:

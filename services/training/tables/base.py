@@ -5,11 +5,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.mailbox import mailbox_tables
 from shared.people import people_tables
+from shared.reads import reads_table
 from shared.unmet import unmet_table
 
 metadata = MetaData(schema="training")
 
 mailbox_tables(metadata)
+reads_table(metadata)
 employees, employee_logins, agent_holders = people_tables(metadata)
 unmet_table(metadata)
 
