@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 OLDEST = (5, 1)
-"""kustomize 5.1: a component sees what the kustomization that includes it generates."""
+"""Since kustomize 5.1, kubectl 1.31, a component sees what the kustomization that includes it generates."""
 
 
 class NoKustomize(Exception):

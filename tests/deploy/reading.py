@@ -34,8 +34,8 @@ class Unset(Exception):
     """What Compose says of a variable that must be set."""
 
 
-def interpolated(text: str, given: Mapping[str, str]) -> str:
-    """`${A:-default}` and `${A:?message}` as Compose replaces them."""
+def interpolated(value: Any, given: Mapping[str, str]) -> Any:
+    """`${A:-default}` and `${A:?message}` in what was read, as Compose replaces them."""
 
     def replace(found: re.Match[str]) -> str:
         name, kind, rest = found[1], found[2], found[3]
@@ -43,15 +43,22 @@ def interpolated(text: str, given: Mapping[str, str]) -> str:
             return given[name]
         if kind == "?":
             raise Unset(f"{name}: {rest}")
-        return str(rest or "")
+        return str(rest)
 
-    return re.sub(r"\$\{(\w+)(?::([?-])([^}]*))?\}", replace, text)
+    match value:
+        case dict():
+            return {key: interpolated(one, given) for key, one in value.items()}
+        case list():
+            return [interpolated(one, given) for one in value]
+        case str():
+            return re.sub(r"\$\{(\w+):([?-])([^}]*)\}", replace, value)
+    return value
 
 
 def compose(given: Mapping[str, str] = SECRETS) -> Document:
     """The compose file with the variables of `.env` put in."""
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-    read: Document = yaml.safe_load(interpolated(text, given))
+    read: Document = interpolated(yaml.safe_load(text), given)
     return read
 
 

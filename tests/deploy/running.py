@@ -5,8 +5,8 @@ the very same; it has no variable but those that are named, and an empty directo
 """
 
 import contextlib
+import itertools
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -18,13 +18,12 @@ import httpx
 from tools.kustomize import ROOT
 
 HEADSET = (sys.executable, "-m", "services")  # what `headset`, the image's entry point, runs
-_addresses = iter(random.Random(os.getpid()).sample(range(256, 65536), 1000))
+_numbers = itertools.count(1)
 
 
 def own_address() -> str:
-    """A loopback address that no other test run is likely to have."""
-    number = next(_addresses)
-    return f"127.77.{number >> 8}.{number & 255 or 1}"
+    """A loopback address that no other test run on this machine has."""
+    return f"127.{64 + os.getpid() % 128}.{os.getpid() // 128 % 256}.{next(_numbers)}"
 
 
 class Container:

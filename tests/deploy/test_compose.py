@@ -97,4 +97,4 @@ def test_the_image_is_made_of_what_is_there_and_let_through() -> None:
 
 
 def test_defaults_are_put_in() -> None:
-    assert interpolated("${A:-b} ${C:?no} ${D:-}", {"C": "c"}) == "b c "
+    assert interpolated({"a": ["${A:-b} ${C:?no}", "${D:-}", 1]}, {"C": "c"}) == {"a": ["b c", "", 1]}

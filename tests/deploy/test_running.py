@@ -83,13 +83,12 @@ def test_compose_comes_up_works_and_leaves(
 ) -> None:
     file = compose({**SECRETS, "POSTGRES_PASSWORD": postgres.password})
     database = f"127.0.0.1:{postgres.port}/{fresh_database('composed').rpartition('/')[2]}"
-    for name, ports in (
-        ("postgres", {"127.0.0.1": "127.0.0.1", "5432": str(postgres.port), "pg_isready": f"{binaries()}/pg_isready"}),
+    for name, places in (
+        ("postgres", {"5432": str(postgres.port), "pg_isready": f"{binaries()}/pg_isready"}),
         ("kafka", {"9092": str(composed_kafka.port)}),
     ):
-        wait_for(
-            name, lambda name=name, ports=ports: succeeds(file["services"][name]["healthcheck"]["test"][1:], ports)
-        )
+        check = file["services"][name]["healthcheck"]["test"][1:]
+        wait_for(f"{name} is healthy", lambda k=check, p=places: succeeds(k, p))
 
     def start(name: str) -> Container:
         service = file["services"][name]
