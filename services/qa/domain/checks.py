@@ -59,9 +59,9 @@ class Promise(_Check):
     """A time that was promised, and is kept within `at_most` seconds.
 
     `answered`: from the call's coming in to its answer. `hold`: on hold altogether. `call_back`: from a call that
-    nobody answered to this one, which calls the customer back; of a call of one of `topics`, which promise it, from its
-    end to the next call to that customer. `case_closed`: from opening to closing the case of this call, of one of the
-    categories `topics` where they are given.
+    nobody answered to this one, which calls the customer back; of a call of one of `topics`, which promise it, from
+    its end to the next call to that customer. `case_closed`: from opening to closing the case of this call, of one
+    of the categories `topics` where they are given.
     """
 
     kind: Literal["answered", "hold", "call_back", "case_closed"]
