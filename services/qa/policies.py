@@ -46,6 +46,6 @@ POLICIES: Policies = {
 }
 
 JOBS = (
-    Job("draws", timedelta(minutes=15), drawing.draw_what_is_due),
+    Job("draws", timedelta(minutes=5), drawing.draw_what_is_due),
     Job("transcripts", timedelta(hours=1), checks.drop_old_transcripts),
 )

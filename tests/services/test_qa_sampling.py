@@ -341,6 +341,22 @@ async def test_what_was_missed_is_caught_up_and_what_could_not_be_is_stated(
     assert len(await periods(world, monthly)) == 4
 
 
+async def test_a_plan_that_cannot_be_drawn_holds_up_no_other(world: World, people: dict[str, UUID]) -> None:
+    broken, whole = await plan(world, period="week"), await plan(world, period="week", filter={"team": "south"})
+    await world.rows(
+        "qa",
+        "CREATE FUNCTION qa.refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN IF NEW.plan_id = '{broken['id']}' THEN RAISE 'no'; END IF; RETURN NEW; END $$",
+    )
+    await world.rows("qa", "CREATE TRIGGER refuse BEFORE INSERT ON qa.draws FOR EACH ROW EXECUTE FUNCTION qa.refuse()")
+    world.now += timedelta(days=7)
+    await world.turn("qa", "draws")
+    assert (await periods(world, broken), len(await periods(world, whole))) == ([], 1)
+    await world.rows("qa", "DROP TRIGGER refuse ON qa.draws")
+    await world.turn("qa", "draws")
+    assert [len(await periods(world, one)) for one in (broken, whole)] == [1, 1]
+
+
 async def test_spread_draws_an_even_part_each_day(world: World, people: dict[str, UUID]) -> None:
     """Ten a week: 1 1 2 1 2 1 2; made on Tuesday, so without Monday."""
     world.now += timedelta(days=1)

@@ -20,12 +20,6 @@ from services.qa.domain.transcripts import Speaker, Turn
 from shared.events import Code, Seconds
 from shared.numbers import Number, rounded
 
-Phrase = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
-    AfterValidator(lambda phrase: _sayable(phrase)),
-]
-Phrases = Annotated[tuple[Phrase, ...], Field(max_length=500)]
 Limit = Annotated[Number, Field(ge=0, le=1_000_000, max_digits=12)]
 Unit = Literal["seconds", "share", "a_minute", "times"]
 Missing = Literal["wait_seconds", "hold_seconds", "call_back", "transcript", "speech"]
@@ -36,6 +30,12 @@ def _sayable(phrase: str) -> str:
     if not transcripts.sayable(phrase):
         raise ValueError("a phrase has letters, digits or characters")
     return phrase
+
+
+Phrase = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(_sayable)
+]
+Phrases = Annotated[tuple[Phrase, ...], Field(max_length=500)]
 
 
 class _Check(BaseModel):

@@ -23,8 +23,8 @@ log = structlog.get_logger(__name__)
 
 SCHEDULE = "schedule"
 """Who draws where nobody asked."""
-AT_ONCE = 50
-"""So many draws in one transaction; what is left, after a long time of being down, comes with the next turn."""
+AT_ONCE = 10
+"""So many draws in one transaction, which others who draw wait for; what is left comes with the next turn."""
 
 
 async def draw(

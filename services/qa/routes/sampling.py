@@ -211,9 +211,7 @@ class AcceptancePoint(BaseModel):
 
 @router.get("/sample-size")
 async def sample_size(
-    margin: Annotated[
-        float, Query(ge=0.0001, le=0.5, description="Half the width of the 95 % interval, such as 0.05.")
-    ],
+    margin: Annotated[float, Query(ge=0.0001, le=0.5, description="Half the width of the 95 % interval, as 0.05.")],
     population: Annotated[int | None, Query(ge=1, le=10**9)] = None,
     expected: Annotated[float, Query(gt=0, lt=1, description="The rate that one expects; 0.5 is the safest.")] = 0.5,
 ) -> SampleSize:
