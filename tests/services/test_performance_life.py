@@ -616,6 +616,28 @@ async def test_fairness_compares_the_channels_by_which_people_came(world: World)
     assert found == {"school": (5, 72), "referral": (5, 77), None: (1, None)}
 
 
+async def test_a_manager_who_rates_unlike_the_others_shows(world: World) -> None:
+    """By what they rate by hand now, whatever else is in the totals; with fewer than five people nobody is judged."""
+    leads = {uuid4(): values for values in ((5, 5, 4, 5, 5), (3, 2, 3, 3, 3), (3, 3, 2, 3, 3), (1, 1))}
+    people = {lead: [hired(None, team_lead_id=lead) for _ in values] for lead, values in leads.items()}
+    await world.send(*(person for own in people.values() for person in own))
+    cycle = await open_cycle(world)
+    for lead, values in leads.items():
+        client = world.as_("team_lead", sub=lead)
+        for person, value in zip(people[lead], values, strict=True):
+            path = f"/performance/appraisals/{(await the_appraisal(world, person.employee_id))['id']}/ratings"
+            for said in (1, value):  # the newest counts
+                new = {"indicator": "team_rating", "value": said}
+                assert (await client.post(path, json=new)).status_code == 201
+    report = await get(world, f"/performance/cycles/{cycle['id']}/fairness")
+    generous, strict, alike, _ = map(str, leads)
+    found = {rater["manager_id"]: rater for rater in report["raters"]}
+    assert {name: rater["n"] for name, rater in found.items()} == {generous: 5, strict: 5, alike: 5}
+    assert found[generous]["difference"] == Decimal("2.3")  # 4.8 less the mean of the other twelve, 30 / 12
+    assert [found[name]["unlike"] for name in (generous, strict, alike)] == [True, False, False]
+    assert report["managers"] == []  # there are no totals yet
+
+
 async def test_definitions_have_versions(world: World) -> None:
     manager = world.as_("manager")
     new: dict[str, Any] = {

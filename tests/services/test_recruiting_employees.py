@@ -91,6 +91,7 @@ async def test_entering_an_employee(world: World) -> None:
             "mentor_id": None,
             "date": "2026-03-02",
             "application_id": None,
+            "source_channel": None,
         },
     )
     await world.settle()

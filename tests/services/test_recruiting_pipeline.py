@@ -464,6 +464,7 @@ async def test_the_employee_begins_with_the_contract(office: Office) -> None:
     assert started == [{
         "employee_id": employee, "agent_id": None, "department": "customer service", "role": "agent", "team": "a",
         "team_lead_id": None, "mentor_id": None, "date": "2026-03-16", "application_id": id,
+        "source_channel": "website",
     }]  # fmt: skip
     assert (await office.get(f"/employees/{employee}"))["name"] == "Li Na"
     found = await office.get(f"/applications/{id}")

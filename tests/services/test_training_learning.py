@@ -54,7 +54,7 @@ async def results(world: World) -> list[Mapping[str, Any]]:
     rows = await world.rows(
         "training",
         """SELECT type, convert_from(payload, 'UTF8')::jsonb AS it FROM training.outbox
-           WHERE topic = 'training.results' ORDER BY id""",
+           WHERE topic = 'training.results' AND type NOT LIKE 'training.attendance.%' ORDER BY id""",
     )
     return [{"what": row["type"].removeprefix("training.").removesuffix(".v1"), **row["it"]} for row in rows]
 
@@ -182,6 +182,12 @@ async def test_pre_job_training_from_start_to_result(world: World) -> None:
     assert [(r["what"], r["course"], r["score"], r["application_id"]) for r in told[1:]] == [
         ("examination.passed", "pre_job", 90, str(application))
     ]
+    noted = await world.rows(
+        "training",
+        """SELECT convert_from(payload, 'UTF8')::jsonb ->> 'present' AS present FROM training.outbox
+           WHERE type = 'training.attendance.noted.v1' ORDER BY id""",
+    )
+    assert [row["present"] for row in noted] == ["false", "true"] * 3  # what was noted, and its correction
 
 
 async def test_culture_training_has_documents(world: World) -> None:

@@ -290,7 +290,7 @@ def learned(trainer: httpx.Client, me: httpx.Client, who: str, enrolment: dict[s
     return 1
 
 
-def test_from_a_failed_audit_through_coaching_to_its_follow_up(cluster: Cluster) -> None:
+def test_from_a_failed_audit_through_coaching_to_its_follow_up_and_back(cluster: Cluster) -> None:
     gone, mentor, kim = (str(uuid4()) for _ in range(3))
     with cluster.client("recruiting", "hr") as hr:
         for person in (
@@ -325,11 +325,26 @@ def test_from_a_failed_audit_through_coaching_to_its_follow_up(cluster: Cluster)
 
         return dict(wait_for(f"coaching with {expected}", found))
 
+    def overturned(audit_id: str) -> None:
+        dispute = {"reason": "misheard", "comment": "I did listen.", "criteria": ["listening"]}
+        with cluster.client("qa", "agent", sub=kim) as me:
+            good(me.post(f"/qa/audits/{audit_id}/disputes", json=dispute), 201)
+        decision = {"outcome": "overturned", "reason": "misheard", "comment": "True."}
+        with cluster.client("qa", "manager") as judge:
+            good(judge.post(f"/qa/audits/{audit_id}/disputes/decision", json=decision))
+
     with cluster.client("qa", "auditor", sub="aud-9") as auditor:
-        audit = good(auditor.post("/qa/audits", json={"recording_id": recorded("kim-1"), "scorecard": "short"}), 201)
-        good(auditor.put(f"/qa/audits/{audit['id']}/answers", json=answers(listening="no")))
-        assert good(auditor.post(f"/qa/audits/{audit['id']}/submit"))["result"] == "failed"
-        assert coaching(status="assigned", audit_id=audit["id"])["coach_id"] == gone
+
+        def failed(call_id: str) -> str:
+            audit = good(
+                auditor.post("/qa/audits", json={"recording_id": recorded(call_id), "scorecard": "short"}), 201
+            )
+            good(auditor.put(f"/qa/audits/{audit['id']}/answers", json=answers(listening="no")))
+            assert good(auditor.post(f"/qa/audits/{audit['id']}/submit"))["result"] == "failed"
+            return str(audit["id"])
+
+        audit = failed("kim-1")
+        assert coaching(status="assigned", audit_id=audit)["coach_id"] == gone
         with cluster.client("recruiting", "hr") as hr:
             left = {"date": datetime.now(UTC).date().isoformat()}
             good(hr.post(f"/recruiting/employees/{gone}/departure", json=left))
@@ -349,6 +364,12 @@ def test_from_a_failed_audit_through_coaching_to_its_follow_up(cluster: Cluster)
         again = good(auditor.post(f"/qa/follow-ups/{follow_up['id']}/audit", json=later), 201)
         good(auditor.put(f"/qa/audits/{again['id']}/answers", json={"answers": {"listening": {"value": "yes"}}}))
         assert good(auditor.post(f"/qa/audits/{again['id']}/submit"))["result"] == "passed"
-    coaching(status="followed_up", follow_up_audit_id=again["id"], follow_up_met=True)
+        coaching(audit_id=audit, status="followed_up", follow_up_audit_id=again["id"], follow_up_met=True)
+        other = failed("kim-3")
+        coaching(audit_id=other, status="assigned", coach_id=mentor)
+    overturned(audit)
+    coaching(audit_id=audit, no_longer_owed=True, coach_id=mentor)
+    overturned(other)
+    coaching(audit_id=other, status="cancelled")
     for service_ in ("training", "qa", "performance", "recruiting"):
         assert cluster.items(service_, "/dead-letters") == []

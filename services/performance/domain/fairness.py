@@ -1,8 +1,8 @@
 """Were people appraised alike, whoever they are and whoever appraised them?
 
-Managers: the mean of their people's totals against that of all others, difference with an interval (Welch, "The
-generalization of 'Student's' problem", Biometrika 34 (1947), 28-35), widened for the number of managers compared
-(Bonferroni). An interval that holds 0 says nothing against anybody.
+Managers: the mean of their people's totals, and of what they rated by hand, against that of all others, difference with
+an interval (Welch, "The generalization of 'Student's' problem", Biometrika 34 (1947), 28-35), widened for the number of
+managers compared (Bonferroni). An interval that holds 0 says nothing against anybody.
 
 Ranks: each total is drawn anew from a normal distribution as wide as its interval, `ROUNDS` times from a given seed (a
 parametric bootstrap; Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, section 6.5); who lies where how
@@ -11,7 +11,7 @@ often says what a rank is worth.
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from math import sqrt
 from statistics import NormalDist, fmean, median, variance
@@ -56,7 +56,7 @@ class Group(BaseModel):
 
 
 class Manager(BaseModel):
-    """By how much a manager's people lie above the others, with the interval of that."""
+    """By how much a manager's `n` people lie above the others, with the interval of that."""
 
     manager_id: str
     n: int
@@ -85,6 +85,9 @@ class FairnessReport(BaseModel):
     by_tenure: list[Group]
     by_source_channel: list[Group]
     managers: list[Manager]
+    """By the totals of their people."""
+    raters: list[Manager]
+    """By what they themselves rated their people by hand, 1 to 5: the mean for each of them."""
     ranks: list[Ranked]
     rank_correlation: Number | None
     """Mean Spearman correlation of the drawn ranks with the given ones: 1, ranks are sure; 0, they are chance."""
@@ -92,7 +95,8 @@ class FairnessReport(BaseModel):
     rounds: int
 
 
-def report(people: Sequence[Person], seed: int) -> FairnessReport:
+def report(people: Sequence[Person], seed: int, rated: Mapping[str, Sequence[float]] = {}) -> FairnessReport:
+    """`rated`: manager → what each person whom they rated got from them."""
     known = [person for person in people if person.total is not None]
     ranks, correlation = _ranks(known, seed)
     return FairnessReport(
@@ -100,7 +104,8 @@ def report(people: Sequence[Person], seed: int) -> FairnessReport:
         by_manager=_groups(known, lambda p: p.manager),
         by_tenure=_groups(known, lambda p: tenure(p.days_here)),
         by_source_channel=_groups(known, lambda p: p.channel),
-        managers=_managers(known),
+        managers=_unlike(_totals_by_manager(known)),
+        raters=_unlike(rated),
         ranks=ranks,
         rank_correlation=correlation,
         seed=seed,
@@ -147,18 +152,22 @@ def _groups(people: Sequence[Person], by: Callable[[Person], str | None]) -> lis
     return groups
 
 
-def _managers(people: Sequence[Person]) -> list[Manager]:
+def _totals_by_manager(people: Sequence[Person]) -> dict[str, list[float]]:
     theirs: dict[str, list[float]] = defaultdict(list)
     for person in people:
         if person.manager and person.total is not None:
             theirs[person.manager].append(float(person.total))
-    judged = {name: totals for name, totals in theirs.items() if len(totals) >= LEAST}
+    return theirs
+
+
+def _unlike(theirs: Mapping[str, Sequence[float]]) -> list[Manager]:
+    judged = {name: values for name, values in theirs.items() if len(values) >= LEAST}
     if len(judged) < 2:
         return []
     reach = NormalDist().inv_cdf(1 - 0.025 / len(judged))
     found = []
     for name, own in sorted(judged.items()):
-        others = [total for other, totals in theirs.items() if other != name for total in totals]
+        others = [value for other, values in theirs.items() if other != name for value in values]
         difference = fmean(own) - fmean(others)
         error = reach * sqrt(variance(own) / len(own) + variance(others) / len(others))
         low, high = _two(difference - error), _two(difference + error)

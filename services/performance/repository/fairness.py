@@ -40,3 +40,23 @@ async def people(tx: Tx, cycle_id: UUID) -> list[Person]:
         Person(str(id), total, low, high, grade, team, str(lead) if lead else None, days, channel)
         for id, total, low, high, grade, team, lead, days, channel in rows
     ]
+
+
+async def rated(tx: Tx, cycle_id: UUID) -> dict[str, list[float]]:
+    """Manager → the mean of what each person whom they rated got from them, by their newest ratings."""
+    rows: Any = await tx.tuples(
+        text("""
+        SELECT rater, avg(value)::float8 FROM (
+            SELECT DISTINCT ON (rating.appraisal_id, rating.indicator, rating.rater)
+                   rating.appraisal_id, rating.rater, rating.value
+            FROM performance.ratings rating JOIN performance.appraisals appraisal ON appraisal.id = rating.appraisal_id
+            WHERE appraisal.cycle_id = :cycle AND rating.kind = 'manager'
+            ORDER BY rating.appraisal_id, rating.indicator, rating.rater, rating.id DESC) AS newest
+        GROUP BY rater, appraisal_id ORDER BY rater, appraisal_id
+        """),
+        {"cycle": cycle_id},
+    )
+    found: dict[str, list[float]] = {}
+    for rater, mean in rows:
+        found.setdefault(rater, []).append(mean)
+    return found

@@ -208,4 +208,4 @@ async def fairness_of_cycle(
     if await repository.cycle(tx, id) is None:
         raise NotFound("There is no cycle {id}.", id=id)
     people = await fairness.people(tx, id)
-    return await to_thread(report, people, seed)
+    return await to_thread(report, people, seed, await fairness.rated(tx, id))

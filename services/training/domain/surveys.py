@@ -31,7 +31,6 @@ class SurveyQuestion(BaseModel):
     text: Words
     kind: Literal["scale", "choice", "text"] = "scale"
     choices: Annotated[tuple[Words, ...], Field(max_length=20)] = ()
-
     competencies: Codes = ()
 
     @model_validator(mode="after")

@@ -241,7 +241,9 @@ async def find_missing_coaches(delivered: Sequence[Delivered[EmployeeStarted]], 
 
     After `know_employees`, whose locks on the employees make assignments of theirs wait, or us for them.
     """
-    await _find_coaches({event.employee_id: letter.id for event, letter in delivered}, tx)
+    causes = {event.employee_id: letter.id for event, letter in delivered}
+    if await coaching.hold_without_coach(tx, causes, local_day(tx.now, tx.settings.zone)):
+        await _find_coaches(causes, tx)
 
 
 async def replace_coaches(event: EmployeeLeft, tx: Tx) -> None:
