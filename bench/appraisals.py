@@ -13,8 +13,11 @@ from bench.fill import store
 from bench.measure import Line, NotMeasured, Scale, in_turns
 from bench.place import Place
 from services.performance.app import service as performance
+from services.performance.domain.explanation import explain
 from services.performance.domain.facts import call_fact
+from services.performance.domain.templates import Template
 from services.performance.policies import count_calls
+from services.performance.repository import ledger
 from services.performance.repository.facts import CALLS
 from shared.contracts.telephony import CallEnded
 from shared.db import Database
@@ -150,7 +153,8 @@ async def finalisation(place: Place, scale: Scale) -> list[Line]:
 
 
 async def explanations(place: Place, scale: Scale) -> list[Line]:
-    """`GET /performance/appraisals/{id}/explanation` of one who was audited often, one client."""
+    """Of one who was audited often: the ledger read and taken apart, in this process; and all that
+    `GET /performance/appraisals/{id}/explanation` answers, which also names each day behind what was measured."""
     number = scale.of(100)
     url = await place.database("explained")
     cycle = await _open_cycle(place, url, 1, ENTRIES - MEASURED)
@@ -162,8 +166,21 @@ async def explanations(place: Place, scale: Scale) -> list[Line]:
         if (entries := len(await watcher.fetch(_LINES, id))) != ENTRIES:
             raise NotMeasured(f"the appraisal has {entries} entries instead of {ENTRIES}")
         asked = _get(place, f"/performance/appraisals/{id}/explanation")
+        settings = await place.settings(url, kafka=False)
+        db = Database(performance.name, url, performance.metadata, settings)
+        stack.push_async_callback(db.close)
 
-        async def explained() -> float:
+        async def taken_apart() -> float:
+            began = time.perf_counter()
+            for _ in range(number):
+                async with db.transaction() as tx:
+                    found = explain(Template(), await ledger.lines(tx, id))
+            seconds = time.perf_counter() - began
+            if len(found.entries) != ENTRIES:
+                raise NotMeasured(f"{len(found.entries)} entries were explained instead of {ENTRIES}")
+            return 1000 * seconds / number
+
+        async def over_http() -> float:
             got = all_answered(await send_from_outside(Job(port, [asked] * number, 1)), 200)
             return 1000 * sum(answer.at - answer.sent for answer in got) / number
 
@@ -173,13 +190,16 @@ async def explanations(place: Place, scale: Scale) -> list[Line]:
                 await watcher.fetch(_LINES, id)
             return 1000 * (time.perf_counter() - began) / number
 
-        samples = await in_turns({"explanation": explained, "lines": read})
+        samples = await in_turns({"explanation": taken_apart, "http": over_http, "lines": read})
     return [
         Line(
-            f"explanation over HTTP, {ENTRIES} entries", "the query for the entries", "ms",
-            samples["explanation"], samples["lines"], at_most=3, facts={"requests": number},
+            what, "the query for the entries", "ms", samples[name], samples["lines"], at_most=3, facts={"times": number}
         )
-    ]  # fmt: skip
+        for what, name in (
+            (f"explanation, {ENTRIES} entries", "explanation"),
+            (f"the same over HTTP, with the days of {MEASURED} measured ones", "http"),
+        )
+    ]
 
 
 async def beside_calls(place: Place, scale: Scale) -> list[Line]:

@@ -146,7 +146,7 @@ class Place:
         port = free_port()
         command = ["-m", module, *words, "--port", str(port)]
         async with self.process(*command, port=port, environment=environment) as process:
-            await until(lambda: answers(port, "/health/ready"), 30, process)
+            await until(lambda: answers(port, "/health/ready"), 60, process)
             yield process
 
     @asynccontextmanager

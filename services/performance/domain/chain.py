@@ -6,13 +6,14 @@ appraisal holds the number of its lines and the hash of the last one, and a fina
 hash: so a line changed, removed, added or moved shows, also at the end.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
+
+from pydantic_core import to_json
 
 GENESIS = bytes(32)
 """What comes before the first line."""
@@ -39,9 +40,13 @@ class Fault(NamedTuple):
     reason: str
 
 
-def _told(value: object) -> str:
-    """What JSON has no form for."""
+_SORTED = sorted(HASHED)
+
+
+def _told(value: object) -> str | int | None:
     match value:
+        case None | str() | int():
+            return value
         case Decimal():
             return format(value.normalize(), "f") if value else "0"
         case datetime():
@@ -49,12 +54,9 @@ def _told(value: object) -> str:
     return str(value)
 
 
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_told).encode
-
-
 def canonical(content: Mapping[str, Any]) -> bytes:
     """One text for one content."""
-    return _encode({name: content[name] for name in HASHED}).encode()
+    return to_json({name: _told(content[name]) for name in _SORTED})
 
 
 def link(previous: bytes, content: Mapping[str, Any]) -> bytes:

@@ -188,21 +188,27 @@ def standings(entries: Iterable[Counts], *, pooled: bool) -> tuple[dict[str, dic
             groups.setdefault((entry.dimension, entry.indicator), []).append(entry)
     found: dict[str, dict[str, Standing]] = {}
     for (dimension, indicator), group in groups.items():
-        weights = [weight_of(entry, pooled=pooled) for entry in group]
-        total = sum(((w * e.points) for w, e in zip(weights, group, strict=True)), Decimal(0))
-        standing = Standing(total, sum(weights, Decimal(0)), len(group), _variance(group, weights))
+        if pooled and indicator == AUDIT_INDICATOR:
+            weights = [entry.weight for entry in group]
+            total = sum((w * e.points for w, e in zip(weights, group, strict=True)), Decimal(0))
+            together = sum(weights, Decimal(0))
+        else:
+            weights, total, together = None, sum((e.points for e in group), Decimal(0)), Decimal(len(group))
+        standing = Standing(total, together, len(group), _variance(group, weights))
         found.setdefault(dimension, {})[indicator] = standing
     return found, adjusted
 
 
-def _variance(group: Sequence[Counts], weights: Sequence[Decimal]) -> float | None:
+def _variance(group: Sequence[Counts], given: Sequence[Decimal] | None) -> float | None:
     """Of the (weighted) mean of these points: of what was measured by its interval, of audits by how they vary."""
     n, first = len(group), group[0]
     if n == 1:
         if first.low is None or first.high is None:
             return None
         return (float(first.high - first.low) / 2 / Z95) ** 2
-    together, points = float(sum(weights)), [float(entry.points) for entry in group]
-    mean = sum(float(w) * p for w, p in zip(weights, points, strict=True)) / together
-    squares = sum((float(w) * (p - mean)) ** 2 for w, p in zip(weights, points, strict=True))
+    points = [float(entry.points) for entry in group]
+    weights = [1.0] * n if given is None else [float(weight) for weight in given]
+    together = sum(weights)
+    mean = sum(w * p for w, p in zip(weights, points, strict=True)) / together
+    squares = sum((w * (p - mean)) ** 2 for w, p in zip(weights, points, strict=True))
     return squares * n / (n - 1) / together**2
