@@ -29,8 +29,7 @@ Look = Callable[[Database, Service], Awaitable[None]]
 async def watch(
     db: Database, service: Service, pause: Callable[[float], Awaitable[None]], stopped: Callable[[], bool]
 ) -> None:
-    """Look until stopped: often at the mailbox; every ten minutes at the business, which is in no hurry, and at what must
-    always hold."""
+    """Look until stopped: often at the mailbox, every ten minutes at the business and at what must always hold."""
 
     async def repeat(kind: str, every: float, look: Look) -> None:
         while not stopped():
