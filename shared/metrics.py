@@ -87,12 +87,12 @@ DISPUTES = Counter(
 )
 COACHING_SECONDS = Histogram(
     "headset_failed_audit_to_coaching_seconds",
-    "From the verdict of a failed audit to the commit of what training decided about it.",
+    "From the verdict of a failed audit to what training decided about it.",
     buckets=_SECONDS,
 )
 APPRAISAL_SECONDS = Histogram(
     "headset_failed_audit_to_appraisal_seconds",
-    "From the verdict of a failed audit to the commit of its entry in the appraisal.",
+    "From the verdict of a failed audit to its entry in the appraisal.",
     buckets=_SECONDS,
 )
 OPEN_COACHING = Gauge(

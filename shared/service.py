@@ -51,5 +51,5 @@ class Service:
     migrations: Path
     jobs: tuple[Job, ...] = field(default=())
     gauges: tuple[Callable[[Tx], Awaitable[None]], ...] = field(default=())
-    """Each brings a gauge of the database up to date; asked every minute, so it must be cheap."""
+    """Each brings a gauge of the database up to date, every ten minutes."""
     checks: tuple[Check, ...] = field(default=())

@@ -20,6 +20,8 @@ from shared.postgres import EmbeddedPostgres
 from shared.settings import Settings
 
 PAGE = 500
+ROUND = 100
+"""Appraisals that are verified at a time where nobody waits for the end."""
 
 
 async def verify_appraisals(tx: Tx) -> tuple[int, list[Fault]]:
@@ -40,10 +42,10 @@ async def verify_some(tx: Tx, ids: Sequence[UUID], after: UUID | None) -> tuple[
     """As `verify_appraisals`, of these and of the page that follows `after`: what is wrong, and where the next page
     begins (None: at the beginning)."""
     await life.one_snapshot_at(tx)
-    page = await life.appraisal_rows(tx, after, PAGE)
+    page = await life.appraisal_rows(tx, after, ROUND)
     there = {row["id"] for row in page}
     rows = [*page, *(row for row in await life.appraisals_named(tx, ids) if row["id"] not in there)]
-    return await _faults(tx, rows), page[-1]["id"] if len(page) == PAGE else None
+    return await _faults(tx, rows), page[-1]["id"] if len(page) == ROUND else None
 
 
 async def _faults(tx: Tx, rows: Sequence[RowMapping]) -> list[Fault]:

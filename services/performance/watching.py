@@ -21,6 +21,7 @@ FAILS = Comparison("""(
                SELECT FROM performance.appraisals AS appraisal
                JOIN performance.cycles AS cycle ON cycle.id = appraisal.cycle_id
                WHERE appraisal.employee_id = known.employee_id AND appraisal.finalised_at IS NULL
+                 AND cycle.status <> 'finalised'
                  AND known.submitted_on BETWEEN cycle.first_day AND cycle.last_day
                  AND (cycle.employee_id IS NULL OR cycle.employee_id = known.employee_id)
                  AND NOT EXISTS (SELECT FROM performance.ledger_entries AS entry

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
+from prometheus_client import REGISTRY
 
 from shared import kafka as kafka_module
 from shared.delivery import TooManyDead
@@ -72,6 +73,28 @@ async def test_an_outage_commits_no_offset(kafka: str) -> None:
         again = second.subscribe("one", "things")
         await second.start("things")
         await until(lambda: len(again.handled) == 10)
+
+
+async def test_how_far_behind_it_is_can_be_seen(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_module, "LAG_EVERY", 0.0)
+    settings = settings_for(kafka)
+    async with bus_on(settings) as running:
+        service = {"service": f"one-{running.name}"}
+
+        def lag() -> float | None:
+            return REGISTRY.get_sample_value("headset_consumer_lag_letters", {**service, "topic": running.topic()})
+
+        def oldest() -> float:
+            return REGISTRY.get_sample_value("headset_consumer_oldest_unhandled_seconds", service) or 0.0
+
+        subscriber = running.subscribe("one", "things")
+        subscriber.outages = 1_000_000
+        await running.start("things")
+        await running.send([running.letter(n) for n in range(10)])
+        await until(lambda: lag() == 10 and oldest() > 0)
+        subscriber.outages = 0
+        await until(lambda: lag() == 0 and oldest() == 0)
+        assert len(subscriber.handled) == 10
 
 
 async def test_two_members_share_the_work_and_lose_nothing_when_one_goes(kafka: str) -> None:

@@ -45,7 +45,8 @@ def test_the_configurations_are_valid_and_name_every_process() -> None:
 def test_queries_name_only_what_there_is() -> None:
     described = set(re.findall(r"^# TYPE (\S+)", generate_latest(REGISTRY).decode(), re.MULTILINE))
     recorded = {rule["record"] for rule in rules() if "record" in rule}
-    for who, query in queries().items():
+    guides = {name: (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("operations.md", "runbooks.md")}
+    for who, query in (queries() | guides).items():
         assert metrics_in(query) <= described, who
         assert recorded_in(query) <= recorded, who
 

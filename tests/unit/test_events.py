@@ -46,6 +46,7 @@ def test_a_chain_keeps_its_correlation_and_names_each_cause() -> None:
     assert second.headers["ce_causationid"] == first.id
     assert third.headers["ce_causationid"] == second.id
     assert third.headers["ce_correlationid"] == first.id
+    assert first.correlation_id == second.correlation_id == third.correlation_id == first.id
     assert len({one.headers["traceparent"][3:35] for one in (first, second, third)}) == 1
     assert len({one.headers["traceparent"] for one in (first, second, third)}) == 3
 
