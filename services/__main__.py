@@ -156,6 +156,8 @@ def token(
     roles = [name for name in ROLES if name in role.split(",")]
     if len(roles) != len(set(role.split(","))):
         raise CannotStart("There is no role {role}; the roles are {roles}.", role=role, roles=", ".join(ROLES))
+    if settings.jwks_url is not None:
+        raise CannotStart("With HEADSET_JWKS_URL tokens come from the identity provider; get one there.")
     if not (settings.data / "signing.key").exists():
         raise CannotStart(
             "There is no Headset in {directory} yet; start it with 'headset up'.", directory=settings.data

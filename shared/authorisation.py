@@ -6,7 +6,7 @@ same does not start. docs/authorisation.md is printed from the same lines.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from shared.errors import Forbidden
@@ -28,12 +28,17 @@ class Access:
     personal: bool = False
     """The answer has personal data: who reads that of others is written down (`shared.reads`)."""
 
+    _known: dict[frozenset[str], Whose | None] = field(default_factory=dict, repr=False, compare=False)
+    """What was worked out already; there are few sets of roles, and every request asks."""
+
     def whose(self, roles: frozenset[str]) -> Whose | None:
         """With whose data somebody with these roles may do this; None: not at all. The widest of their roles counts."""
-        granted = [self.grants[role] for role in roles if role in self.grants]
-        if self.everybody:
-            granted.append(self.everybody)
-        return max(granted, key=_WIDER.index, default=None)
+        if roles not in self._known:
+            granted = [self.grants[role] for role in roles if role in self.grants]
+            if self.everybody:
+                granted.append(self.everybody)
+            self._known[roles] = max(granted, key=_WIDER.index, default=None)
+        return self._known[roles]
 
 
 Table = Mapping[tuple[str, str], Access]

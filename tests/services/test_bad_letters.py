@@ -4,19 +4,22 @@ Letters of every type that a service reacts to are spoilt in every way we know, 
 says how many of each (`make fuzz` takes many).
 """
 
+import asyncio
 import json
 import os
 import random
 from typing import Any
 
 import pytest
-from aiokafka import ConsumerRecord
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from services.all import SERVICES
+from shared.contracts.telephony import CallEnded
 from shared.events import REGISTRY, Event
 from shared.ids import new_id
 from shared.ingest import BATCH, STRUCTURED
-from shared.kafka import opened
+from shared.kafka import KafkaBus, create_topics, opened
+from shared.settings import Settings
 from tests.world import World
 from tools.schemas import schema_of
 
@@ -178,3 +181,36 @@ async def test_what_is_handed_in_over_http_is_taken_or_refused(world: World) -> 
         dead = await world.rows(service.name, f"SELECT reason, payload FROM {service.name}.dead_letters")
         assert {row["reason"]: bytes(row["payload"])[:300] for row in dead} == {}
         assert await world.rows(service.name, f"SELECT 1 FROM {service.name}.outbox") == []
+
+
+async def test_over_a_real_kafka(kafka: str, world: World) -> None:
+    """As above, through a broker: keys, values and headers of any bytes."""
+    chance = random.Random(SEED)
+    event = CallEnded
+    topic = f"bad-letters-{new_id()}"
+    settings = Settings(kafka=kafka, topic_partitions=2)
+    await create_topics(settings, [topic])
+    bus = KafkaBus(settings)
+    bus.subscribe(f"qa-{new_id()}", frozenset({topic}), world.runtime.deliveries["qa"])
+    neighbours = []
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        for n in range(EXAMPLES * 3):
+            headers = envelope(event)
+            headers[chance.choice(list(headers))] = chance.choice(HEADERS)
+            key, body = chance.choice(HEADERS), spoilt(good(event), chance)
+            await producer.send(topic, body, key=key, headers=list(headers.items()), partition=n % 2)
+            proper = envelope(event)
+            neighbours.append(proper["ce_id"].decode())
+            fine = json.dumps({**good(event), "call_id": f"call-{n}"}).encode()
+            await producer.send(topic, fine, key=b"a", headers=list(proper.items()), partition=n % 2)
+    work = asyncio.create_task(bus.run())
+    waiting = set(neighbours)
+    async with asyncio.timeout(120):
+        while waiting:
+            assert not work.done(), work.result()
+            await asyncio.sleep(0.05)
+            waiting -= {str(row["event_id"]) for row in await world.rows("qa", "SELECT event_id FROM qa.inbox")}
+    bus.stop()
+    await work
+    await bus.close()
+    assert all(row["reason"] for row in await world.rows("qa", "SELECT reason FROM qa.dead_letters"))
