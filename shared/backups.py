@@ -72,8 +72,13 @@ def about(file: Path) -> About:
 def read(file: Path, url: str) -> None:
     """Put what the file holds into the database, all or nothing; its schemas must not be there."""
     with zipfile.ZipFile(file) as found, found.open("dump") as dump:
-        options = ["--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", "--dbname="]
-        _run("pg_restore", options, url, out_of=dump)
+        restore_dump(dump, url)
+
+
+def restore_dump(dump: IO[bytes], url: str) -> None:
+    """Put what `pg_dump` wrote in its custom format into a database, all or nothing."""
+    options = ["--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", "--dbname="]
+    _run("pg_restore", options, url, out_of=dump)
 
 
 def _run(

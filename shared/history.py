@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import CommitFailedError, KafkaError, UnknownMemberIdError
 
 from shared.bus import Deliver
@@ -53,15 +54,18 @@ async def _consumer(settings: Settings, group: str | None = None) -> AsyncIterat
         await consumer.stop()
 
 
-async def _partitions(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:
-    known = await consumer.topics()
-    if missing := sorted(set(topics) - set(known)):
+async def _partitions(settings: Settings, topics: Sequence[str]) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    try:
+        await admin.start()
+        described = await admin.describe_topics(list(topics))
+    finally:
+        await admin.close()
+    if missing := sorted(topic["topic"] for topic in described if not topic["partitions"]):
         raise CannotStart("There is no topic {topic} in Kafka.", topic=", ".join(missing))
-    return [
-        TopicPartition(topic, number)
-        for topic in topics
-        for number in sorted(consumer.partitions_for_topic(topic) or ())
-    ]
+    return sorted(
+        TopicPartition(topic["topic"], one["partition"]) for topic in described for one in topic["partitions"]
+    )
 
 
 def group_of(service: str) -> str:
@@ -73,7 +77,7 @@ async def positions(settings: Settings, service: str, topics: Sequence[str]) -> 
     """Up to where the workers of this service have said that they are done."""
     found: dict[str, dict[int, int]] = {}
     async with _consumer(settings, group_of(service)) as consumer:
-        for partition in await _partitions(consumer, topics):
+        for partition in await _partitions(settings, topics):
             found.setdefault(partition.topic, {})[partition.partition] = await consumer.committed(partition) or 0
     return found
 
@@ -85,7 +89,7 @@ async def set_back(settings: Settings, service: str, topics: Sequence[str], to: 
     """
     gone: dict[str, int] = {}
     async with _consumer(settings, group_of(service)) as consumer:
-        partitions = await _partitions(consumer, topics)
+        partitions = await _partitions(settings, topics)
         consumer.assign(partitions)
         oldest = await consumer.beginning_offsets(partitions)
         offsets = {}
@@ -110,7 +114,7 @@ async def read_again(
     """
     read = 0
     async with _consumer(settings) as consumer:
-        partitions = await _partitions(consumer, [topic])
+        partitions = await _partitions(settings, [topic])
         if start.partition is not None:
             partitions = [one for one in partitions if one.partition == start.partition]
             if not partitions:

@@ -34,8 +34,9 @@ def read_again(settings: Settings, service: str, topics: Sequence[str], start: s
     async def read() -> int:
         return sum([await history.read_again(settings, name, begin, delivered, lambda _: None) for name in topics])
 
+    before = _outcomes(service)
     n = run(read(), settings)
-    outcomes = _outcomes(service)
+    outcomes = _outcomes(service) - before
     typer.echo(
         say(
             settings.language,

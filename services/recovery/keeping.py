@@ -39,7 +39,7 @@ def backup(settings: Settings, service: str, file: Path, *, kafka: bool = True) 
                 )
         said = About(services=[one.name for one in services], taken_at=datetime.now(UTC), positions=known)
         size = backups.write(file, here.url_of(services[0].name), said)
-        here.say("{file}: {services}, {size} bytes", file=file, services=", ".join(said.services), size=size)
+        here.speak("{file}: {services}, {size} bytes", file=file, services=", ".join(said.services), size=size)
 
 
 async def _positions(settings: Settings, services: Sequence[Service]) -> dict[str, dict[str, dict[int, int]]]:
@@ -75,12 +75,12 @@ def restore(settings: Settings, service: str, file: Path, *, aside: bool, kafka:
         except BaseException:
             run(_rename(url, {new: name for name, new in old.items()}, settings), settings)
             raise
-        here.say("{services}: as at {at}.", services=", ".join(names), at=said.taken_at.isoformat(timespec="seconds"))
-        for name, new in old.items():
-            here.say("What was there is in the schema {new}.", name=name, new=new)
+        here.speak("{services}: as at {at}.", services=", ".join(names), at=said.taken_at.isoformat(timespec="seconds"))
+        for new in old.values():
+            here.speak("What was there is in the schema {new}.", new=new)
         for topic, n in gone.items():
-            here.say("{n} records of {topic} are no longer in Kafka and could not be read again.", n=n, topic=topic)
-        here.say("Now run 'headset migrate' and start the service.")
+            here.speak("{n} records of {topic} are no longer in Kafka and could not be read again.", n=n, topic=topic)
+        here.speak("Now run 'headset migrate' and start the service.")
 
 
 async def _set_back(settings: Settings, services: Sequence[Service], said: About) -> dict[str, int]:

@@ -83,7 +83,7 @@ def replay(settings: Settings, ids: Sequence[UUID] | None, service: str | None, 
                 failed += 1
                 typer.echo(f"{id}\t{say(settings.language, why.reason, **why.values)}")
             else:
-                here.say("{id}\treplayed", id=id)
+                here.speak("{id}\treplayed", id=id)
     return failed
 
 
@@ -99,4 +99,4 @@ def discard(settings: Settings, ids: Sequence[UUID], reason: str, by: str | None
                     return await dead_letters.discard(tx, db, id, who(by), reason)
 
             _found(run(here.with_each(None, discard), settings), id)
-            here.say("{id}\tdiscarded", id=id)
+            here.speak("{id}\tdiscarded", id=id)

@@ -40,7 +40,7 @@ class Place:
             raise CannotStart("No database is named; set DATABASE_URL to a PostgreSQL address.")
         return url
 
-    def say(self, sentence: str, **values: object) -> None:
+    def speak(self, sentence: str, **values: object) -> None:
         typer.echo(say(self.settings.language, sentence, **values))
 
     async def with_each(self, wanted: str | None, do: Callable[[Service, Database], Awaitable[T]]) -> list[T]:
