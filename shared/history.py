@@ -6,7 +6,7 @@ twice; and every policy comes to the same end also with what comes late.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import NamedTuple
@@ -105,9 +105,7 @@ async def set_back(settings: Settings, service: str, topics: Sequence[str], to: 
     return gone
 
 
-async def read_again(
-    settings: Settings, topic: str, start: Start, deliver: Deliver, progress: Callable[[int], None]
-) -> int:
+async def read_again(settings: Settings, topic: str, start: Start, deliver: Deliver) -> int:
     """Deliver what a topic holds, from `start` up to what is its end now; how many records that were.
 
     Whatever `deliver` raises ends it; to begin anew does no harm.
@@ -138,7 +136,6 @@ async def read_again(
             if records:
                 await deliver([opened(record) for record in records])
                 read += len(records)
-                progress(read)
             open_ones = {p for p in open_ones if await consumer.position(p) < ends[p]}
     return read
 

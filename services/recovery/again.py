@@ -21,18 +21,22 @@ def read_again(settings: Settings, service: str, topics: Sequence[str], start: s
     """Deliver to the service what these topics hold, beside its workers; what its inbox knows is skipped."""
     one = named(service)
     begin = _start(start, settings)
-    if settings.url_of(service) is None:
+    if (url := settings.url_of(service)) is None:
         raise CannotStart("Embedded mode keeps no history: what is handled is gone from the outbox.")
-    delivered = Delivery(Database(service, settings.url_of(service) or "", one.metadata, settings), one.policies)
-    topics = topics or sorted(delivered.topics)
-    if strangers := set(topics) - delivered.topics:
+    known = sorted({event.kafka_topic for event in one.policies})
+    if strangers := sorted(set(topics) - set(known)):
         raise CannotStart(
             "{service} does not listen to {topics}; it listens to {known}.",
-            service=service, topics=", ".join(strangers), known=", ".join(sorted(delivered.topics)),
+            service=service, topics=", ".join(strangers), known=", ".join(known),
         )  # fmt: skip
 
     async def read() -> int:
-        return sum([await history.read_again(settings, name, begin, delivered, lambda _: None) for name in topics])
+        db = Database(service, url, one.metadata, settings)
+        try:
+            deliver = Delivery(db, one.policies)
+            return sum([await history.read_again(settings, name, begin, deliver) for name in topics or known])
+        finally:
+            await db.close()
 
     before = _outcomes(service)
     n = run(read(), settings)

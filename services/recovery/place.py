@@ -16,7 +16,7 @@ from sqlalchemy import text
 from services.all import SERVICES, named
 from services.embedded import database
 from shared.db import Database
-from shared.delivery import is_outage
+from shared.delivery import TooManyDead, is_outage
 from shared.errors import CannotStart, Problem
 from shared.i18n import say
 from shared.postgres import url_of_running
@@ -88,6 +88,8 @@ def run(work: Coroutine[Any, Any, T], settings: Settings) -> T:
         return asyncio.run(work)
     except Problem as problem:
         raise CannotStart(problem.detail, **problem.values) from problem
+    except TooManyDead as error:
+        raise CannotStart("Stopped, for too much went wrong: {reason}.", reason=error) from error
     except Exception as error:
         if is_outage(error):
             raise CannotStart(

@@ -194,6 +194,12 @@ def test_a_restored_service_lacks_nothing_that_was_acknowledged(
     assert "0 handled now, 26 known already, 0 dead" in done.stdout, done.output
     done = training.command(fresh, "replay", "training", "--topic", "qa.audits", "--from", "2099-01-01T00:00")
     assert done.stdout.startswith("0 records")
+    done = training.command(fresh, "replay", "training", "--topic", "qa.audits", "--from", "1:0")
+    assert "0 handled now" in done.stdout, done.output
+    assert "no partition 9" in refusal(
+        training.command(fresh, "replay", "training", "--topic", "qa.audits", "--from", "9:0")
+    )
+    assert "no place to start" in refusal(training.command(fresh, "replay", "training", "--from", "yesterday"))
     assert "does not listen" in refusal(training.command(fresh, "replay", "training", "--topic", "crm.cases"))
 
     # Back to the backup on the spot, then what was missed by hand instead of by the workers.
