@@ -6,7 +6,7 @@ BIN := .venv/bin
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz check format generated generate bench kafka lock clean environment environment-dev
+.PHONY: help run test fuzz check format generated generate bench soak kafka lock clean environment environment-dev
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -41,6 +41,11 @@ generated: environment-dev
 
 bench: environment-dev ## measure speed, each against its raw limit in the same run
 	$(BIN)/python -m bench
+
+MINUTES ?= 10
+
+soak: environment-dev ## faults in random order for MINUTES, with real processes (SEED=… repeats the choices)
+	$(BIN)/python -m tests.system.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 kafka: environment-dev ## run an Apache Kafka on this machine in the foreground and say where
 	@exec $(BIN)/python -m tools.kafka.broker

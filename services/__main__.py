@@ -11,6 +11,7 @@ import typer
 from pydantic import ValidationError
 
 from services.importing.command import calls_command, employees_command
+from services.recovery import command as recovery
 from shared.errors import CannotStart
 from shared.i18n import say
 from shared.settings import ROLES, Settings
@@ -168,6 +169,10 @@ def token(
     typer.echo(sign(signing, sub or known or roles[0], *roles, valid=timedelta(hours=hours)))
 
 
+app.add_typer(recovery.dead_letters, name="dead-letters")
+app.command("replay")(recovery.history_command)
+app.command("backup")(recovery.backup_command)
+app.command("restore")(recovery.restore_command)
 imports.command("calls")(calls_command)
 imports.command("employees")(employees_command)
 

@@ -70,6 +70,7 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
             ],
         )
     )
+    logging.raiseExceptions = False  # on a full disk it would print a traceback for each line that it cannot write
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -130,6 +130,19 @@ class EmbeddedPostgres:
         self.stop()
 
 
+def url_of_running(directory: Path) -> str | None:
+    """Where the server of this directory takes connections, if a Headset runs it; for commands beside that one."""
+    data = directory.absolute() / "cluster" / "data"
+    try:
+        lines = (data / "postmaster.pid").read_text().splitlines()
+        password = (data.parent / "password").read_text()
+    except OSError:
+        return None
+    if len(lines) < 8 or not lines[7].startswith("ready") or not _is_server_of(data, int(lines[0])):
+        return None
+    return f"postgresql://{NAME}:{password}@127.0.0.1:{lines[3]}/{NAME}"
+
+
 @contextmanager
 def _disk_trouble(directory: Path) -> Iterator[None]:
     try:

@@ -157,14 +157,14 @@ class Centre:
 
     async def chains_hold(self) -> bool:
         """Whether every appraisal still comes out of its ledger, recomputed (I9)."""
-        db = Database("performance", self.stage.direct_url, metadata, self.stage.settings)
+        db = Database("performance", self.stage.server.url, metadata, self.stage.settings)
         async with db.transaction() as tx:
             checked, faults = await verify_appraisals(tx)
         await db.close()
         return checked == len(self.submitted) and not faults
 
     async def _rows(self, query: str) -> list[Any]:
-        connection = await asyncpg.connect(self.stage.direct_url)
+        connection = await asyncpg.connect(self.stage.server.url)
         try:
             found: list[Any] = await connection.fetch(query)
             return found

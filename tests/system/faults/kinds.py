@@ -5,7 +5,6 @@ seed.
 """
 
 import asyncio
-import random
 import signal
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -51,13 +50,18 @@ async def crash_while_handling(stage: Stage) -> None:
 
 async def fail_and_hang(stage: Stage) -> None:
     """Bugs, outages and hangs at points taken by chance; the process lives on, and is killed at some later time."""
-    for name, points in (("api-1", ("W1", "W2", "W3")), ("mirror-1", ("C1", "C2", "C3", "C4"))):
+    lanes: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+        (("api-1",), ("W1", "W2", "W3")),
+        (("api-1", "api-2"), ("R1", "R2", "R3")),
+        (("mirror-1",), ("C1", "C2", "C3", "C4")),
+    )
+    for names, points in lanes:
         for action in ("bug", "outage", "hang"):
             # A delivery that fails before it is begun, or after it is done, is nobody's bug but the test's.
-            choice = ("C2", "C3") if action == "bug" and name == "mirror-1" else points
-            await stage.fail_at(stage.chance.choice(choice), action, name)
-    stage.again("api-1")
-    stage.again("mirror-1")
+            choice = ("C2", "C3") if action == "bug" and "mirror-1" in names else points
+            await stage.fail_at(stage.chance.choice(choice), action, *names)
+        for name in names:
+            stage.again(name)
 
 
 async def two_leaders(stage: Stage) -> None:
@@ -233,7 +237,3 @@ FAULTS: tuple[Fault, ...] = (
     pause_kafka, kill_kafka, pause_database, kill_database, cut_connections, swallow, slow_network, rebalance,
     slow_consumer, repeat_and_shuffle, poison, wrong_clocks, tidying_interrupted, polite_end,
 )  # fmt: skip
-
-
-def in_some_order(chance: random.Random) -> list[Fault]:
-    return chance.sample(FAULTS, len(FAULTS))

@@ -92,7 +92,7 @@ class Stage:
         self.server = EmbeddedPostgres.start(directory / "postgres", DURABLE)
         self.database_link = Proxy(self.server.port)
         self.settings = Settings(
-            database_url=self.direct_url, kafka=f"127.0.0.1:{kafka_link.port}", jwt_key=KEY, topic_partitions=3
+            database_url=self.server.url, kafka=f"127.0.0.1:{kafka_link.port}", jwt_key=KEY, topic_partitions=3
         )
         self.processes: dict[str, Process] = {}
         self.load = Load([], sign(self.settings, "writer", "admin"))
@@ -102,10 +102,6 @@ class Stage:
         """Thing → counts that were put on the bus by the test itself, in any order and number."""
         self.happened: list[str] = []
 
-    @property
-    def direct_url(self) -> str:
-        return self.server.url
-
     def environment(self, **more: str) -> dict[str, str]:
         through = self.server.url.replace(f":{self.server.port}/", f":{self.database_link.port}/")
         return {
@@ -114,7 +110,7 @@ class Stage:
         }  # fmt: skip
 
     async def prepare(self) -> Self:
-        connection = await asyncpg.connect(self.direct_url)
+        connection = await asyncpg.connect(self.server.url)
         for name in LAB:
             await connection.execute(f"CREATE SCHEMA {name}")
             await connection.execute((MAILBOX_DDL + DISCARDS_DDL + THINGS_DDL).format(schema=name))
@@ -123,19 +119,18 @@ class Stage:
         return self
 
     def run(self, name: str, *command: str, **environment: str) -> Process:
-        """Start a process under a name; one of that name that runs already is ended first."""
-        old = self.processes.get(name)
-        if old is not None:
-            if not old.ended():
-                old.kill()
-            process = old
-            process.environment = {**os.environ, **self.environment(**environment)}
-            process.start()
-        else:
-            log = self.directory / f"{name}.txt"
-            process = Forked(*command, environment=self.environment(**environment), log=log, program=())
-            self.processes[name] = process
-        return process
+        """Start a process under this name."""
+        log = self.directory / f"{name}.txt"
+        self.processes[name] = Forked(*command, environment=self.environment(**environment), log=log, program=())
+        return self.processes[name]
+
+    def again(self, name: str, **environment: str) -> None:
+        """Start a process anew, with other faults; do not wait for it. If it still runs, that is its end."""
+        process = self.processes[name]
+        if not process.ended():
+            process.kill()
+        process.environment = {**os.environ, **self.environment(**environment)}
+        process.start()
 
     def run_lab(self, *, doubled: bool = True, **environment: str) -> None:
         """The laboratory's processes, ready; `doubled`: two of each kind that faults are aimed at."""
@@ -147,10 +142,6 @@ class Stage:
             process.wait_ready(120)
         self.load.urls = [process.url for name, process in self.processes.items() if name.startswith("api")]
 
-    def again(self, name: str, **environment: str) -> None:
-        """Start a process anew, with other faults; do not wait for it."""
-        self.run(name, **environment)
-
     def note(self, text: str) -> None:
         """A line of what happened, for whoever has to understand a failure."""
         self.happened.append(text)
@@ -160,7 +151,7 @@ class Stage:
 
     async def damage(self) -> list[str]:
         """Each invariant that does not hold now, in a line. Nothing may be under way."""
-        connection = await asyncpg.connect(self.direct_url)
+        connection = await asyncpg.connect(self.server.url)
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 things = {name: await connection.fetch(f"SELECT id, total, seen FROM {name}.things") for name in LAB}
@@ -219,7 +210,7 @@ class Stage:
         """Wait until nothing is under way any more."""
         deadline = time.monotonic() + seconds
         while True:
-            connection = await asyncpg.connect(self.direct_url)
+            connection = await asyncpg.connect(self.server.url)
             waiting = sum([await connection.fetchval(f"SELECT count(*) FROM {name}.outbox") for name in LAB])
             await connection.close()
             if not waiting and not await self.lag():
@@ -316,7 +307,7 @@ class Stage:
         for process in self.processes.values():
             if not process.ended():
                 process.kill()
-        connection = await asyncpg.connect(self.direct_url)
+        connection = await asyncpg.connect(self.server.url)
         for name in LAB:
             await connection.execute(
                 f"TRUNCATE {name}.things, {name}.inbox, {name}.outbox, {name}.dead_letters, {name}.idempotency_keys"
