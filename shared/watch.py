@@ -90,7 +90,8 @@ async def _mailbox(tx: Tx) -> tuple[int, float, int]:
                (SELECT extract(epoch FROM clock_timestamp() - created_at) FROM {tx.schema}.outbox
                 ORDER BY id LIMIT 1) AS oldest,
                (SELECT count(*) FROM (
-                   SELECT FROM {tx.schema}.dead_letters WHERE replayed_at IS NULL LIMIT :most) AS dead) AS dead
+                   SELECT FROM {tx.schema}.dead_letters
+                   WHERE replayed_at IS NULL AND discarded_at IS NULL LIMIT :most) AS dead) AS dead
         """),
         {"most": MOST},
     )
