@@ -17,7 +17,7 @@ from aiokafka.errors import CommitFailedError, KafkaError, UnknownMemberIdError
 
 from shared.bus import Deliver
 from shared.errors import CannotStart
-from shared.kafka import opened
+from shared.kafka import connection, group_of, opened
 from shared.settings import Settings
 
 Positions = Mapping[str, Mapping[int, int]]
@@ -38,7 +38,7 @@ class Start(NamedTuple):
 @asynccontextmanager
 async def _consumer(settings: Settings, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest"
+        **connection(settings), group_id=group, enable_auto_commit=False, auto_offset_reset="earliest"
     )
     try:
         try:
@@ -55,7 +55,7 @@ async def _consumer(settings: Settings, group: str | None = None) -> AsyncIterat
 
 
 async def _partitions(settings: Settings, topics: Sequence[str]) -> list[TopicPartition]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = AIOKafkaAdminClient(**connection(settings))
     try:
         await admin.start()
         described = await admin.describe_topics(list(topics))
@@ -66,11 +66,6 @@ async def _partitions(settings: Settings, topics: Sequence[str]) -> list[TopicPa
     return sorted(
         TopicPartition(topic["topic"], one["partition"]) for topic in described for one in topic["partitions"]
     )
-
-
-def group_of(service: str) -> str:
-    """The group of this service's workers."""
-    return f"headset.{service}"
 
 
 async def positions(settings: Settings, service: str, topics: Sequence[str]) -> Positions:
