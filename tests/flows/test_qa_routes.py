@@ -22,8 +22,9 @@ async def test_whatever_is_sent_is_answered(world: World, tmp_path: Path) -> Non
     async with served(world) as url:
         running = await asyncio.create_subprocess_exec(
             SCHEMATHESIS, "run", f"{url}/openapi.json", "--include-path-regex", "^/qa/", "--phases", "fuzzing",
-            "--max-examples", "2", "--seed", "4", "--suppress-health-check", "all", "--generation-database", "none",
-            "--checks", "not_a_server_error,response_schema_conformance", "-H", f"Authorization: Bearer {token}",
+            "--max-examples", "2", "--seed", "4", "--request-timeout", "60", "--suppress-health-check", "all",
+            "--generation-database", "none", "--checks", "not_a_server_error,response_schema_conformance",
+            "-H", f"Authorization: Bearer {token}",
             cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         said, _ = await running.communicate()
