@@ -208,7 +208,7 @@ def _variance(group: Sequence[Counts], given: Sequence[Decimal] | None) -> float
         return (float(first.high - first.low) / 2 / Z95) ** 2
     points = [float(entry.points) for entry in group]
     weights = [1.0] * n if given is None else [float(weight) for weight in given]
-    together = sum(weights)
+    together = float(n if given is None else sum(given))
     mean = sum(w * p for w, p in zip(weights, points, strict=True)) / together
     squares = sum((w * (p - mean)) ** 2 for w, p in zip(weights, points, strict=True))
     return squares * n / (n - 1) / together**2
