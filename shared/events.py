@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, ClassVar, NamedTuple, Self
 from uuid import NAMESPACE_URL, uuid5
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import to_json
 
 from shared import tracing
@@ -25,6 +25,17 @@ Code = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"
 Uri = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Seconds = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 Moment = AwareDatetime
+
+
+def _storable(number: int) -> int:
+    if not -(2**31) <= number < 2**31:
+        raise ValueError("too large to be kept")
+    return number
+
+
+Storable = AfterValidator(_storable)
+"""What an integer of PostgreSQL holds. A check, not a bound: the shape of a published schema does not change."""
+Whole = Annotated[int, Storable]
 
 
 class Event(BaseModel):

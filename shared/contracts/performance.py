@@ -3,7 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
-from shared.events import Code, Event
+from shared.events import Code, Event, Whole
 from shared.numbers import Number, Score
 
 
@@ -35,7 +35,7 @@ class AppraisalFinalised(Event):
     appraisal_id: UUID
     employee_id: UUID
     cycle: Code
-    revision: int
+    revision: Whole
     dimensions: dict[Code, Score | None]
     total: Score | None
     low: Score | None

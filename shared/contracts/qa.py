@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.events import Code, Event, ExternalId, Moment
+from shared.events import Code, Event, ExternalId, Moment, Storable
 from shared.numbers import Score
 
 ErrorClass = Literal["customer_critical", "business_critical", "compliance_critical", "none"]
@@ -30,7 +30,7 @@ class AuditSubmitted(Event):
     key: ClassVar[str] = "employee_id"
 
     audit_id: UUID
-    revision: Annotated[int, Field(ge=1)]
+    revision: Annotated[int, Field(ge=1), Storable]
     recording_id: UUID
     call_id: ExternalId
     employee_id: UUID
@@ -67,7 +67,7 @@ class AuditRevised(Event):
     key: ClassVar[str] = "employee_id"
 
     audit_id: UUID
-    revision: Annotated[int, Field(ge=2)]
+    revision: Annotated[int, Field(ge=2), Storable]
     employee_id: UUID
     score: Score | None
     """Null where no score stands any more."""
@@ -112,6 +112,6 @@ class AuditDisputed(Event):
     key: ClassVar[str] = "employee_id"
 
     audit_id: UUID
-    revision: Annotated[int, Field(ge=1)]
+    revision: Annotated[int, Field(ge=1), Storable]
     employee_id: UUID
     open: bool

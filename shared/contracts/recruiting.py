@@ -4,7 +4,7 @@ from datetime import date
 from typing import ClassVar
 from uuid import UUID
 
-from shared.events import Code, Event, ExternalId
+from shared.events import Code, Event, ExternalId, Whole
 
 
 class EmployeeStarted(Event):
@@ -72,7 +72,7 @@ class StepTaken(Event):
 
     application_id: UUID
     requisition_id: UUID
-    step: int | None
+    step: Whole | None
     outcome: Code
     reason: Code | None = None
     actor: Code
@@ -105,7 +105,7 @@ class RequisitionAdvanced(Event):
 
     application_id: UUID | None = None
     requisition_id: UUID
-    step: int | None
+    step: Whole | None
     outcome: Code
     reason: Code | None = None
     actor: Code
@@ -122,7 +122,7 @@ class StepOverdue(Event):
     record_id: UUID
     requisition_id: UUID
     application_id: UUID | None
-    step: int
+    step: Whole
     owner: Code
     due_on: date
 
@@ -138,4 +138,4 @@ class ProbationEnding(Event):
     application_id: UUID
     employee_id: UUID
     ends_on: date
-    days: int
+    days: Whole

@@ -7,6 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from pydantic import ValidationError
 
 from shared.events import Event
 from tools.asyncapi import DOCS
@@ -84,3 +85,17 @@ def test_an_optional_field_more_breaks_nobody() -> None:
     new["properties"]["more"] = {"type": "string", "default": ""}
     new["properties"]["score"]["description"] = "said better"
     assert breaks(old, new) == []
+
+
+@pytest.mark.parametrize(("name", "event"), EVENTS, ids=[name for name, _ in EVENTS])
+def test_whole_numbers_fit_into_the_database(name: str, event: type[Event]) -> None:
+    """Else what the contract allows would die in every service that keeps it."""
+    whole = {
+        field
+        for field, shape in schema_of(event)["properties"].items()
+        if any(one.get("type") == "integer" for one in (shape, *shape.get("anyOf", ())))
+        and not any(one.get("type") == "number" for one in shape.get("anyOf", ()))
+    }
+    with pytest.raises(ValidationError) as refused:
+        event.model_validate(dict.fromkeys(event.model_fields, 2**31))
+    assert whole <= {error["loc"][0] for error in refused.value.errors()}
