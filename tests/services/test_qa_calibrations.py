@@ -144,9 +144,9 @@ async def test_nobody_else_feels_it(world: World, me: UUID) -> None:
     assert (audit["status"], audit["result"], audit["released_at"], audit["purpose"]) == (
         "submitted", "failed", None, "calibration",
     )  # fmt: skip
-    mine = world.as_("agent", "auditor", sub=me)  # sees it, as an auditor
+    mine = world.as_("agent", "auditor", sub=me)  # whoever it is about has nothing to say to it
     for what, body in (("acknowledgement", None), ("disputes", {"reason": "x"})):
-        refused(await mine.post(f"/qa/audits/{audit['id']}/{what}", json=body), 409)
+        refused(await mine.post(f"/qa/audits/{audit['id']}/{what}", json=body), 404)
     manager = world.as_("manager")
     good(await manager.post(f"/qa/audits/{audit['id']}/void", json={"reason": "x"}))
     assert await events(world) == []
