@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +25,7 @@ from sqlalchemy import MetaData
 import services.all
 from services.__main__ import main
 from shared import ids, kafka
+from shared.authorisation import table
 from shared.http import service_router
 from shared.identity import Anyone
 from shared.mailbox import mailbox_tables
@@ -47,7 +49,7 @@ def third() -> Service:
     async def follow(event: Followed, tx: Any) -> None:
         await add(tx, [event.thing], [event.n])
 
-    return Service("third", service_router("third"), metadata, {Followed: [follow]}, Path())
+    return Service("third", service_router("third"), {}, metadata, {Followed: [follow]}, Path())
 
 
 def lab() -> Service:
@@ -59,7 +61,7 @@ def lab() -> Service:
         await asyncio.sleep(SLOW_REQUEST)
         return thing
 
-    return made
+    return replace(made, access={**made.access, **table("/lab", "POST /slow everybody")})
 
 
 def named(name: str) -> Service:

@@ -28,6 +28,7 @@ from shared.identity import sign
 from shared.kafka import KafkaBus, create_topics
 from shared.mailbox import DISCARDS_DDL, MAILBOX_DDL
 from shared.postgres import EmbeddedPostgres
+from shared.reads import READS_DDL
 from shared.settings import Settings
 from tests.lab import THINGS_DDL, Counted, Followed
 from tests.system.faults import entry
@@ -113,7 +114,7 @@ class Stage:
         connection = await asyncpg.connect(self.server.url)
         for name in LAB:
             await connection.execute(f"CREATE SCHEMA {name}")
-            await connection.execute((MAILBOX_DDL + DISCARDS_DDL + THINGS_DDL).format(schema=name))
+            await connection.execute((MAILBOX_DDL + DISCARDS_DDL + READS_DDL + THINGS_DDL).format(schema=name))
         await connection.close()
         await create_topics(self.settings, [Counted.kafka_topic, Followed.kafka_topic])
         return self
