@@ -7,6 +7,7 @@ is compared before, during and after the migration is how each of them ends: wit
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,16 @@ async def outcome(connection: Any, sql: str, run: list[str]) -> str:
 
 Recorded = list[tuple[str, list[str]]]
 
+GROWING = ("performance.indicators",)
+"""Definitions that a migration may ship a newer version of, for a later day: lists of them get longer."""
+
+
+def same(sql: str, then: str, now: str) -> bool:
+    """Whether a statement ends as it did."""
+    if then != now and then.startswith("SELECT ") and any(f"FROM {table}" in sql for table in GROWING):
+        return now.startswith("SELECT ") and int(now.split()[1]) > int(then.split()[1])
+    return then == now
+
 
 def recorded_runs() -> Recorded:
     found = json.loads((PREVIOUS / "statements.json").read_text(encoding="utf-8"))
@@ -90,7 +101,7 @@ class Before:
         """What is not as it was, or stricter."""
         found = []
         for (sql, run), then in zip(self.recorded, self.outcomes, strict=True):
-            if (now := await outcome(connection, sql, run)) != then:
+            if not same(sql, then, now := await outcome(connection, sql, run)):
                 found.append(f"{sql}: {then}, now {now}")
         columns, rules = await shape(connection)
         for place, old in self.columns.items():
@@ -107,7 +118,7 @@ class Before:
             added = place[0] in self.relations and place not in self.columns
             if added and new["is_nullable"] == "NO" and not new["filled"]:
                 found.append(f"who inserts into {place[0]} knows no {place[1]}")
-        found += [f"new rule: {r}" for r in rules - self.rules if r.split(" ")[0] in self.relations]
+        found += [f"new rule: {r}" for r in rules - self.rules if self._concerns(r)]
         found += [
             f"{table} has fewer rows"
             for table, n in self.rows.items()
@@ -115,6 +126,13 @@ class Before:
             and await connection.fetchval(f"SELECT count(*) FROM {table}") < n
         ]
         return found
+
+    def _concerns(self, rule: str) -> bool:
+        """Whether a rule is about what the release before writes: a reference out of a new column is not."""
+        relation = rule.split(" ")[0]
+        refers = re.match(r"\S+ FOREIGN KEY \((.*?)\)", rule)
+        new = refers and all((relation, column) not in self.columns for column in refers[1].split(", "))
+        return relation in self.relations and not new
 
 
 async def test_the_old_release_serves_while_and_after_the_new_one_migrates(previous: str) -> None:
@@ -128,7 +146,7 @@ async def test_the_old_release_serves_while_and_after_the_new_one_migrates(previ
         wrong = set()
         while not migrated.is_set():
             for (sql, run), then in zip(before.recorded, before.outcomes, strict=True):
-                if (now := await outcome(connection, sql, run)) != then:
+                if not same(sql, then, now := await outcome(connection, sql, run)):
                     wrong.add(f"{sql}: {then} before, {now} meanwhile")
         return wrong
 
