@@ -67,8 +67,8 @@ async def end_learning_of_leavers(tx: Tx) -> None:
 
 
 async def _end_learning(tx: Tx, employee_id: UUID | None = None) -> None:
-    """Courses that are not done end, and seats in sessions to come go to whoever waits longest."""
+    """Seats in sessions to come go to whoever waits longest, and courses that are not done end."""
     today = local_day(tx.now, tx.settings.zone)
-    await catalogue.end_of_leavers(tx, today, employee_id, actor=US)
     for place in await learning.places_of_leavers(tx, today, employee_id):
         await learning.give_up_place(tx, place, by=US)
+    await catalogue.end_of_leavers(tx, today, employee_id, actor=US)

@@ -111,7 +111,7 @@ async def note_low_appraisals(event: AppraisalFinalised, tx: Tx) -> None:
     while need is not None:
         told = {**need["evidence"], "revised": {**need["evidence"].get("revised", {}), id: found}}
         await planning.change_need(tx, need["id"], US, action, evidence=told, **became)
-        need = await planning.hold_need(tx, id=need["merged_into"])
+        need = need["merged_into"] and await planning.hold_need(tx, id=need["merged_into"])
 
 
 def _midnight(day: date, tx: Tx) -> datetime:
