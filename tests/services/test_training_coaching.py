@@ -108,6 +108,7 @@ async def test_a_failed_audit_becomes_one_assignment(world: World) -> None:
         "employee_id": str(ANN),
         "coach_id": str(MENTOR),
         "stand_in": False,
+        "employee_left": False,
         "rule": "any_fail",
         "kind": "coaching",
         "topic": None,

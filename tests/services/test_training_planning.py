@@ -1,9 +1,11 @@
 """Needs, plans and the year's calendar, on the real database with a fixed clock."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import permutations
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+from shared.contracts.performance import AppraisalFinalised
 from shared.contracts.qa import AuditPassed
 from tests.services.test_training_coaching import deliver, overturned
 from tests.services.test_training_learning import ok
@@ -244,3 +246,62 @@ async def test_what_is_failed_often_becomes_a_need(world: World) -> None:
         "month": "2026-03", "audits": 6, "failed": 3, "employees": 2, "rate": 0.5
     }  # fmt: skip
     assert one["evidence"]["low"] < 0.5 < one["evidence"]["high"]
+
+
+def appraised(id: UUID, revision: int, total: float | None, **more: Any) -> AppraisalFinalised:
+    return AppraisalFinalised.model_validate(
+        {
+            "appraisal_id": id, "employee_id": UUID(int=5), "cycle": "2026-Q1", "revision": revision, "total": total,
+            "dimensions": {"service_quality": total}, "low": None, "high": None, "grade": None, "bonus": None,
+            "commended": False, "promotion": None, "competencies": [], "ledger": "0", "cause": "x", **more,
+        }
+    )  # fmt: skip
+
+
+async def needs_of(world: World, id: UUID) -> list[dict[str, Any]]:
+    found = (await world.as_("trainer").get("/training/needs", params={"origin": "appraisal"})).json()["items"]
+    return [one for one in found if one["origin_id"] == str(id)]
+
+
+async def test_a_need_follows_its_appraisal(world: World) -> None:
+    """Revised upwards it is withdrawn while nobody has looked at it, in any order, once; downwards it is back."""
+    for totals, open in (((50, 70), False), ((50, 70, 55), True), ((50, 40), True), ((70, 50), True)):
+        ends = []
+        for order in permutations(range(len(totals))):
+            id = uuid4()
+            for n in (*order, order[0]):
+                await deliver(world, appraised(id, n + 1, totals[n]))
+            found = await needs_of(world, id)
+            ends.append([(one["status"], one["evidence"]["total"], one["evidence"]["low"], one["reason"])
+                         for one in found if one["status"] == "collected"])  # fmt: skip
+            assert {one["reason"] for one in found if one["status"] != "collected"} <= {"appraisal_revised"}
+        low = {"service_quality": totals[-1]}
+        assert ends == [[("collected", totals[-1], low, None)] if open else []] * len(ends)
+    id = uuid4()
+    await deliver(world, appraised(id, 1, 50), appraised(id, 2, 80), appraised(id, 2, 80))
+    [gone] = await needs_of(world, id)
+    assert (gone["status"], gone["reason"]) == ("returned", "appraisal_revised")
+    assert gone["evidence"]["revised"][str(id)] == {"revision": 2, "total": 80, "low": {}}
+    history = (await world.as_("trainer").get(f"/training/needs/{gone['id']}")).json()["history"]
+    assert [one["action"] for one in history] == ["collected", "withdrawn"]
+
+
+async def test_a_need_that_was_assessed_stays(world: World) -> None:
+    """Its evidence, and that of the need it was merged into, say what became of the appraisal."""
+    trainer, manager = world.as_("trainer"), world.as_("manager")
+    one, two = uuid4(), uuid4()
+    await deliver(world, appraised(one, 1, 50), appraised(two, 1, 45, competencies=["teamwork"]))
+    [[kept], [merged]] = [await needs_of(world, id) for id in (one, two)]
+    path = f"/training/needs/{kept['id']}"
+    await ok(await trainer.post(f"{path}/assessment", json={"priority": 1, "merge": [merged["id"]]}), 200)
+    await ok(await manager.post(f"{path}/decision", json={"approved": True, "budget": 10}), 200)
+    await deliver(world, appraised(two, 2, 90), appraised(one, 3, 75), appraised(one, 2, 30), appraised(one, 3, 75))
+    [now] = await needs_of(world, one)
+    assert (now["status"], now["trainees"], now["competencies"]) == ("approved", [str(UUID(int=5))], ["teamwork"])
+    assert now["evidence"]["total"] == 50
+    became = {str(one): {"revision": 3, "total": 75, "low": {}}, str(two): {"revision": 2, "total": 90, "low": {}}}
+    assert now["evidence"]["revised"] == became
+    [other] = await needs_of(world, two)
+    assert (other["status"], other["evidence"]["revised"]) == ("merged", {str(two): became[str(two)]})
+    history = (await trainer.get(path)).json()["history"]
+    assert [one["action"] for one in history] == ["collected", "assessed", "approved", *["appraisal_revised"] * 2]

@@ -43,7 +43,7 @@ _CREATE = text("""
         FROM unnest(CAST(:ids AS uuid[]), CAST(:recordings AS uuid[]), CAST(:calls AS text[]),
                     CAST(:employees AS uuid[]), CAST(:auditors AS text[]))
              AS given (id, recording_id, call_id, employee_id, auditor_id)
-        ON CONFLICT (recording_id, scorecard_id, auditor_id, purpose) WHERE moved_from IS NULL DO NOTHING
+        ON CONFLICT DO NOTHING
         RETURNING *
     )
     INSERT INTO qa.audit_history (id, audit_id, at, actor, action, status_after, revision, new_revision,

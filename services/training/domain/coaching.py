@@ -1,7 +1,7 @@
 """What may become of a coaching assignment?
 
     proposed --approve--> assigned --> acknowledged --> in_progress --> completed --> followed_up
-    waiting: its audit is in dispute;  cancelled: not owed any more, or not approved
+    waiting: its audit is in dispute;  cancelled: not owed any more, not approved, or the employee has left
 
 The status follows from what happened, each of which is kept by itself. So the end is the same in any order.
 """
@@ -59,8 +59,9 @@ class Assignment:
     `due_on`: so many working days after the audit was submitted, or after a dispute about it was decided.
     `remaining_criteria`: what is left of the failed ones after the audit was rescored; None for all. `no_longer_owed`:
     it was completed before the audit was overturned. `overdue_at`: when it was found to be late, and `escalated_to`
-    the lead who was told. `stand_in`: the coach it had first has left. `follow_up_met`: whether the next audit by the
-    same scorecard met the criteria.
+    the lead who was told. `stand_in`: the coach it had first has left. `employee_left`: so did the employee, before it
+    was completed; whatever becomes of the audit, it is cancelled. `follow_up_met`: whether the next audit by the same
+    scorecard met the criteria.
     """
 
     id: UUID
@@ -99,6 +100,7 @@ class Assignment:
     follow_up_met: bool | None = None
     no_longer_owed: bool = False
     stand_in: bool = False
+    employee_left: bool = False
     note: str | None = None
     version: int = 1
 
@@ -125,7 +127,7 @@ class Assignment:
 def status_of(it: Assignment) -> Status:
     if it.completed_at:
         return "followed_up" if it.followed_up_at else "completed"
-    if it.refused_at or not it.owed:
+    if it.refused_at or it.employee_left or not it.owed:
         return "cancelled"
     if it.disputed:
         return "waiting"

@@ -1,6 +1,7 @@
 """How does a need become training: who may decide what, and what does it cost?
 
 need:  collected -> assessed -> approved | returned;   merged into a like one
+       collected -> returned by itself, when the appraisal it rests on is not low any more
 plan:  draft -> submitted -> approved | returned;  approved -> issued
 entry: planned -> executed | removed
 """

@@ -22,7 +22,7 @@ from shared.numbers import Score
 Trainability = Literal["easy", "harder", "very_hard"]
 Action = Literal["coaching", "talk", "course"]
 Coach = Literal["mentor", "team_lead", "group"]
-Reason = Literal["already_open", "cooldown", "lower_priority", "in_dispute", "no_course"]
+Reason = Literal["already_open", "cooldown", "lower_priority", "in_dispute", "no_course", "left"]
 Codes = Annotated[tuple[Code, ...], Field(max_length=100)]
 Days = Annotated[int, Field(ge=0, le=20_000)]
 
@@ -125,7 +125,7 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who is audited, and who could coach them: those who are still here."""
+    """Who is audited, and who could coach them: those who are still here. `gone`: has left, and is coached no more."""
 
     employee_id: UUID
     mentor_id: UUID | None = None
@@ -133,6 +133,7 @@ class Person:
     role: str | None = None
     team: str | None = None
     started_on: date | None = None
+    gone: bool = False
 
 
 class Firing(NamedTuple):
@@ -207,7 +208,9 @@ def consider(
             continue
         wanted = _courses(rule, grounds, courses) if rule.action == "course" else ()
         wanted, reason = _held_back(rule, wanted, person.employee_id, day, memory)
-        if rule.contest in taken:
+        if person.gone:
+            reason = "left"
+        elif rule.contest in taken:
             reason = "lower_priority"
         elif reason is None:
             taken.add(rule.contest)

@@ -7,6 +7,7 @@ from services.training.watching import find_fails_not_coached
 from shared.contracts.performance import AppraisalFinalised
 from shared.contracts.qa import AuditDisputed, AuditFailed, AuditOverturned, AuditPassed, AuditRescored, FailuresListed
 from shared.contracts.recruiting import EmployeeChanged, EmployeeLeft, EmployeeStarted
+from shared.db import Tx
 from shared.delivery import Policies
 from shared.people import PEOPLE_POLICIES
 from shared.service import Job
@@ -20,7 +21,12 @@ POLICIES: Policies = {
         enrolment.enrol_newcomers,
     ],
     EmployeeChanged: [*PEOPLE_POLICIES[EmployeeChanged], coaching.find_missing_coaches, enrolment.enrol_newcomers],
-    EmployeeLeft: [*PEOPLE_POLICIES[EmployeeLeft], coaching.replace_coaches],
+    EmployeeLeft: [
+        *PEOPLE_POLICIES[EmployeeLeft],
+        coaching.replace_coaches,
+        coaching.end_coaching_of,
+        enrolment.end_learning_of,
+    ],
     AuditPassed: [coaching.remember_passes],
     AuditOverturned: [coaching.owe_only_what_stands],
     AuditRescored: [coaching.owe_only_what_stands],
@@ -34,9 +40,17 @@ POLICIES: Policies = {
 DAILY = timedelta(hours=1)
 """Work of each day; once an hour, so that a restart loses no day. Each of them does a thing once."""
 
+
+async def end_what_leavers_began(tx: Tx) -> None:
+    """Who is to leave on a day that was told before has left when the day comes."""
+    await coaching.end_coaching_of_leavers(tx)
+    await enrolment.end_learning_of_leavers(tx)
+
+
 JOBS = (
     Job("overdue", DAILY, coaching.mark_what_is_late),
     Job("coaches", DAILY, coaching.replace_coaches_gone_today),
+    Job("leavers", DAILY, end_what_leavers_began),
     Job("enrolment", DAILY, enrolment.enrol_by_rule),
     Job("certificates", DAILY, certificates.warn_and_expire),
     Job("calendar", DAILY, planning.remind_of_deadlines),

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from services.training.domain.coaching import DISPUTED, UPHELD, Assignment, Audit, assign, follow
+from services.training.domain.coaching import DISPUTED, UPHELD, Assignment, Audit, assign, follow, settled
 from services.training.domain.rules import (
     Firing,
     Memory,
@@ -277,6 +277,25 @@ async def _find_coaches(causes: Mapping[UUID, str | None], tx: Tx) -> None:
         if after != before:
             action = "coach_replaced" if after.stand_in else "coach_found"
             await coaching.save(tx, before, after, action, actor=US, cause=causes[before.employee_id])
+
+
+async def end_coaching_of(event: EmployeeLeft, tx: Tx) -> None:
+    """Who has left is coached no more. After `note_leaving`, whose lock makes assignments of theirs wait."""
+    await _end_coaching(tx, event.employee_id)
+
+
+async def end_coaching_of_leavers(tx: Tx) -> None:
+    """Also of those whose last day was told before it came."""
+    await _end_coaching(tx)
+
+
+async def _end_coaching(tx: Tx, employee_id: UUID | None = None) -> None:
+    today = local_day(tx.now, tx.settings.zone)
+    for before in await coaching.hold_of_leavers(tx, today, employee_id):
+        after = settled(replace(before, employee_left=True), tx.now)
+        after = await coaching.save(tx, before, after, "left", actor=US, cause=tx.cause and tx.cause.id)
+        if before.status not in ("proposed", "cancelled"):
+            tx.emit(after.event(CoachingCancelled))
 
 
 async def mark_what_is_late(tx: Tx) -> None:

@@ -1,11 +1,14 @@
-"""When somebody starts, changes or is appraised, which courses are theirs?"""
+"""When somebody starts, changes, is appraised or leaves, which courses are theirs?"""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import date
+from uuid import UUID
 
-from services.training.repository import catalogue, people
+from services.training.domain.rules import Person
+from services.training.repository import catalogue, learning, people
 from shared.calendar import local_day
 from shared.contracts.performance import AppraisalFinalised
-from shared.contracts.recruiting import EmployeeStarted
+from shared.contracts.recruiting import EmployeeLeft, EmployeeStarted
 from shared.db import Tx
 from shared.delivery import Delivered, bulk
 
@@ -27,8 +30,8 @@ async def note_arrivals(delivered: Sequence[Delivered[EmployeeStarted]], tx: Tx)
 async def enrol_newcomers(delivered: Sequence[Delivered[EmployeeStarted]], tx: Tx) -> None:
     """Whoever a programme asks for, new employees first of all, is enrolled in its courses, once."""
     today = local_day(tx.now, tx.settings.zone)
-    known = await people.hold(tx, {event.employee_id for event, _ in delivered}, today, known=True)
-    await catalogue.enrol_by_programmes(tx, known.values(), today, actor=US)
+    here = await _here(tx, {event.employee_id for event, _ in delivered}, today)
+    await catalogue.enrol_by_programmes(tx, here, today, actor=US)
 
 
 async def enrol_by_rule(tx: Tx) -> None:
@@ -43,6 +46,29 @@ async def train_after_low_appraisals(event: AppraisalFinalised, tx: Tx) -> None:
     if event.total is None:
         return
     today = local_day(tx.now, tx.settings.zone)
-    known = await people.hold(tx, [event.employee_id], today, known=True)
+    here = await _here(tx, [event.employee_id], today)
     appraisals = {event.employee_id: (event.appraisal_id, event.total)}
-    await catalogue.enrol_by_programmes(tx, known.values(), today, actor=US, appraisals=appraisals)
+    await catalogue.enrol_by_programmes(tx, here, today, actor=US, appraisals=appraisals)
+
+
+async def _here(tx: Tx, employee_ids: Collection[UUID], today: date) -> list[Person]:
+    known = await people.hold(tx, employee_ids, today, known=True)
+    return [person for person in known.values() if not person.gone]
+
+
+async def end_learning_of(event: EmployeeLeft, tx: Tx) -> None:
+    """Who has left learns no more. After `note_leaving`."""
+    await _end_learning(tx, event.employee_id)
+
+
+async def end_learning_of_leavers(tx: Tx) -> None:
+    """Also those whose last day was told before it came, and whoever was enrolled by hand or plan after it."""
+    await _end_learning(tx)
+
+
+async def _end_learning(tx: Tx, employee_id: UUID | None = None) -> None:
+    """Seats in sessions to come go to whoever waits longest, and courses that are not done end."""
+    today = local_day(tx.now, tx.settings.zone)
+    for place in await learning.places_of_leavers(tx, today, employee_id):
+        await learning.give_up_place(tx, place, by=US)
+    await catalogue.end_of_leavers(tx, today, employee_id, actor=US)

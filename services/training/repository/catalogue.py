@@ -12,8 +12,10 @@ from sqlalchemy.engine import RowMapping
 from services.training.domain.catalogue import Course, Purpose, Source, WhoLearns, check_programme
 from services.training.domain.coaching import DISPUTED, Audit
 from services.training.domain.rules import Person
-from services.training.repository.rows import add, add_all
+from services.training.repository.rows import add, add_all, change
+from services.training.tables.base import employees
 from services.training.tables.catalogue import courses, enrolments, programmes
+from shared.calendar import local_day
 from shared.db import Tx
 from shared.errors import Invalid, NotFound
 from shared.ids import new_id
@@ -121,7 +123,8 @@ async def open_of(tx: Tx, employee_ids: Collection[UUID]) -> list[tuple[UUID, st
 
 
 async def follow_audits(tx: Tx, audits: Mapping[UUID, Audit]) -> None:
-    """Courses that rules asked for because of these audits: given up, held or taken up again, unless done."""
+    """Courses that rules asked for because of these audits: given up, held or taken up again, unless done, or the
+    employee has left."""
     wanted = {
         str(id): "cancelled" if not audit.owed else "on_hold" if audit.stage == DISPUTED else "enrolled"
         for id, audit in audits.items()
@@ -132,9 +135,27 @@ async def follow_audits(tx: Tx, audits: Mapping[UUID, Audit]) -> None:
         FROM unnest(CAST(:ids AS text[]), CAST(:statuses AS text[])) AS wanted (id, status)
         WHERE it.source = 'coaching' AND it.source_id = wanted.id AND it.status <> wanted.status
           AND it.status IN ('enrolled', 'on_hold', 'cancelled')
+          AND NOT EXISTS (
+              SELECT FROM training.employees AS one
+              WHERE one.employee_id = it.employee_id AND one.left_on <= :today)
         """),
-        {"ids": list(wanted), "statuses": list(wanted.values())},
+        {
+            "ids": list(wanted),
+            "statuses": list(wanted.values()),
+            "today": local_day(tx.now, tx.settings.zone),
+        },
     )
+
+
+async def end_of_leavers(tx: Tx, today: date, employee_id: UUID | None = None, *, actor: str) -> None:
+    """Cancel what employees who have left, this one or any, did not complete."""
+    it = enrolments.c
+    query = select(it.id).join(employees, employees.c.employee_id == it.employee_id).order_by(it.id)
+    query = query.where(it.status.in_(("enrolled", "on_hold")), employees.c.left_on <= today)
+    if employee_id is not None:
+        query = query.where(it.employee_id == employee_id)
+    for row in await tx.tuples(query.with_for_update(of=enrolments)):
+        await change(tx, enrolments, row.id, actor, "left", status="cancelled")
 
 
 async def enrol_by_programmes(

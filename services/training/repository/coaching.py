@@ -127,6 +127,15 @@ async def hold_without_coach(tx: Tx, employee_ids: Collection[UUID], today: date
     )
 
 
+async def hold_of_leavers(tx: Tx, today: date, employee_id: UUID | None = None) -> list[Assignment]:
+    """What employees who have left, this one or any, did not complete; and cancelled ones too, so that nothing brings
+    them back."""
+    it = coaching_assignments.c
+    query = select(coaching_assignments).join(employees, employees.c.employee_id == it.employee_id)
+    query = query.where(it.completed_at.is_(None), ~it.employee_left, employees.c.left_on <= today)
+    return await _held(tx, query if employee_id is None else query.where(it.employee_id == employee_id))
+
+
 async def hold_late(tx: Tx, today: date) -> list[tuple[Assignment, UUID | None]]:
     """Open assignments that were due before today and are not yet marked as late, and who leads the employee."""
     it = coaching_assignments.c

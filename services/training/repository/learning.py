@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from services.training.domain.catalogue import Course, check_attempt, lacks
 from services.training.repository.catalogue import course_of
 from services.training.repository.rows import add, change, find, record
+from services.training.tables.base import employees
 from services.training.tables.catalogue import (
     certifications,
     courses,
@@ -248,6 +249,21 @@ async def give_up_place(tx: Tx, place: RowMapping, *, by: str) -> None:
     if first:
         await tx.run(update(places).where(places.c.id == first["id"]).values(status="seated"))
         await record(tx, first["id"], by, "moved_up", {})
+
+
+async def places_of_leavers(tx: Tx, today: date, employee_id: UUID | None = None) -> Sequence[RowMapping]:
+    """Seats, and places in line for one, that employees who have left, this one or any, have in sessions to come."""
+    begun = select(meetings.c.id).where(meetings.c.session_id == sessions.c.id, meetings.c.starts_at <= tx.now)
+    query = (
+        select(places)
+        .join(sessions, sessions.c.id == places.c.session_id)
+        .join(employees, employees.c.employee_id == places.c.employee_id)
+        .where(places.c.status != "withdrawn", sessions.c.status == "planned", ~begun.exists())
+        .where(employees.c.left_on <= today)
+        .order_by(sessions.c.id, places.c.id)
+        .with_for_update(of=sessions)
+    )
+    return await tx.all(query if employee_id is None else query.where(places.c.employee_id == employee_id))
 
 
 async def note_attendance(tx: Tx, meeting: RowMapping, present: Mapping[UUID, bool], *, by: str) -> None:

@@ -35,7 +35,8 @@ async def leads(tx: Tx, lead_id: UUID, employee_id: UUID) -> bool:
 
 
 async def hold(tx: Tx, employee_ids: Collection[UUID], day: date, *, known: bool = False) -> dict[UUID, Person]:
-    """These employees, held until the transaction ends, with mentor and lead unless these are gone on that day.
+    """These employees, held until the transaction ends, with mentor and lead unless these are gone on that day, and
+    whether they are themselves.
 
     Who is not known gets an empty row: so news of them has to wait for us, or we for it, and no assignment misses its
     coach because both came at once. With `known`, only those who are known already.
@@ -55,7 +56,7 @@ async def _hold(tx: Tx, ids: Sequence[UUID], day: date) -> dict[UUID, Person]:
         SELECT one.employee_id,
                CASE WHEN mentor.left_on <= :day THEN NULL ELSE one.mentor_id END AS mentor_id,
                CASE WHEN lead.left_on <= :day THEN NULL ELSE one.team_lead_id END AS team_lead_id,
-               one.role, one.team, arrival.started_on
+               one.role, one.team, arrival.started_on, coalesce(one.left_on <= :day, false) AS gone
         FROM training.employees AS one
         LEFT JOIN training.employees AS mentor ON mentor.employee_id = one.mentor_id
         LEFT JOIN training.employees AS lead ON lead.employee_id = one.team_lead_id

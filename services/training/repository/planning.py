@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import RowMapping
 
 from services.training.domain.calendar import Deadline, DeadlineRule, deadlines
-from services.training.repository.rows import record
+from services.training.repository.rows import change, record
 from services.training.tables import planning as tables
 from services.training.tables.surveys import surveys
 from shared.calendar import local_day
@@ -61,6 +61,26 @@ async def propose_need(tx: Tx, actor: str, **values: Any) -> UUID | None:
     if id is not None:
         await record(tx, id, actor, "collected", values)
     return id
+
+
+async def is_newest(tx: Tx, appraisal_id: UUID, revision: int) -> bool:
+    """Note this revision, and hold the appraisal until the transaction ends; False if it, or a later one, was known."""
+    made = insert(tables.appraisals).values(appraisal_id=appraisal_id, revision=revision)
+    newer = made.on_conflict_do_update(
+        index_elements=["appraisal_id"],
+        set_={"revision": made.excluded.revision},
+        where=tables.appraisals.c.revision < made.excluded.revision,
+    )
+    return await tx.scalar(newer.returning(tables.appraisals.c.revision)) is not None
+
+
+async def hold_need(tx: Tx, **where: Any) -> RowMapping | None:
+    """The need with these values, locked until the transaction ends."""
+    return await tx.first(select(tables.needs).filter_by(**where).with_for_update())
+
+
+async def change_need(tx: Tx, id: UUID, actor: str, action: str, **values: Any) -> RowMapping:
+    return await change(tx, tables.needs, id, actor, action, **values)
 
 
 async def entries(tx: Tx, plan_id: UUID, *, hold: bool = False) -> Sequence[RowMapping]:

@@ -37,8 +37,8 @@ from shared.pages import Cursor, Limit, Page, page
 class AssignmentOut(Out):
     """Coaching owed because of a failed audit. `rule` is the key of the rule that called for it, `coach_id` null while
     nobody is known who could coach, `overdue_at` the time at which it was found to be late, if it was, and
-    `escalated_to` the lead who was told. `stand_in`: its first coach has left. `follow_up_met`: whether the audit that
-    followed met the criteria."""
+    `escalated_to` the lead who was told. `stand_in`: its first coach has left. `employee_left`: so has the employee,
+    and it is cancelled for good. `follow_up_met`: whether the audit that followed met the criteria."""
 
     id: UUID
     audit_id: UUID
@@ -47,6 +47,7 @@ class AssignmentOut(Out):
     employee_id: UUID
     coach_id: UUID | None
     stand_in: bool
+    employee_left: bool
     rule: str
     kind: Kind
     topic: str | None

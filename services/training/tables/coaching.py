@@ -145,6 +145,7 @@ coaching_assignments = Table(
     Column("follow_up_audit_id", Uuid),
     Column("follow_up_met", Boolean),
     Column("stand_in", Boolean, nullable=False, server_default=text("false")),
+    Column("employee_left", Boolean, nullable=False, server_default=text("false")),
     Index("coaching_assignments_by_audit", "audit_id", unique=True),
     Index("coaching_assignments_by_employee", "employee_id", "id"),
     Index("coaching_assignments_by_coach", "coach_id", "id"),

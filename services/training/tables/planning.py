@@ -54,6 +54,14 @@ needs = Table(
     Index("needs_by_status", "status", "id"),
 )
 
+appraisals = Table(
+    "appraisals",
+    metadata,
+    Column("appraisal_id", Uuid, primary_key=True),
+    Column("revision", Integer, nullable=False),
+)
+"""The newest revision that was heard of, also where nothing was needed: an older one may still come."""
+
 plans = Table(
     "plans",
     metadata,
