@@ -24,7 +24,6 @@ ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=128, patt
 Code = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Uri = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Seconds = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
-Moment = AwareDatetime
 
 
 def _storable(number: int) -> int:
@@ -36,6 +35,16 @@ def _storable(number: int) -> int:
 Storable = AfterValidator(_storable)
 """What an integer of PostgreSQL holds. A check, not a bound: the shape of a published schema does not change."""
 Whole = Annotated[int, Storable]
+
+
+def _dated(moment: datetime) -> datetime:
+    if not 1 < moment.year < 9999:
+        raise ValueError("too far away to have a day in every zone")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_dated)]
+"""As an envelope's time: one that is still a time when it is told in UTC, as PostgreSQL keeps it."""
 
 
 class Event(BaseModel):

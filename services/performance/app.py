@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from services.performance.access import ACCESS
-from services.performance.policies import POLICIES
+from services.performance.policies import JOBS, POLICIES
 from services.performance.routes import router
 from services.performance.tables import metadata
 from services.performance.watching import CHECKS
@@ -16,5 +16,6 @@ service = Service(
     metadata=metadata,
     policies=POLICIES,
     migrations=Path(__file__).parent / "migrations",
+    jobs=JOBS,
     checks=CHECKS,
 )

@@ -1,12 +1,12 @@
 """When something happens elsewhere, what does performance do?"""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
 
 from services.performance.domain.facts import attendance_fact, call_fact, case_fact, rating_fact, training_fact
-from services.performance.repository import appraisals, cycles, facts
+from services.performance.repository import appraisals, cycles, facts, weightings
 from services.performance.watching import find_fails_not_entered
 from shared import metrics
 from shared.calendar import local_day
@@ -26,6 +26,7 @@ from shared.contracts.training import AttendanceNoted, ExaminationFailed, Examin
 from shared.db import Tx
 from shared.delivery import Delivered, Policies, bulk
 from shared.people import PEOPLE_POLICIES
+from shared.service import Job
 
 
 @bulk
@@ -126,3 +127,6 @@ POLICIES: Policies = {
     AuditRescored: [enter_audit_anew],
     FailuresListed: [find_fails_not_entered],
 }
+
+JOBS = (Job("weightings", timedelta(hours=1), weightings.publish),)
+"""For those judged before the release that began to publish them."""

@@ -11,6 +11,7 @@ from shared.db import Tx
 from shared.delivery import Delivered, Policies, bulk
 from shared.people import PEOPLE_POLICIES
 from shared.service import Job
+from shared.weightings import WEIGHTINGS_POLICIES
 
 
 @bulk
@@ -39,6 +40,7 @@ async def follow_coaching_up(delivered: Sequence[Delivered[CoachingCompleted]], 
 
 POLICIES: Policies = {
     **PEOPLE_POLICIES,
+    **WEIGHTINGS_POLICIES,
     CallEnded: [keep_recordings],
     SatisfactionRated: [keep_ratings],
     CaseResolved: [keep_cases],

@@ -22,11 +22,13 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from shared.mailbox import mailbox_tables
 from shared.people import people_tables
 from shared.reads import reads_table
+from shared.weightings import weightings_table
 
 metadata = MetaData(schema="qa")
 
 mailbox_tables(metadata)
 reads_table(metadata)
+weightings_table(metadata)
 employees, employee_logins, agent_holders = people_tables(metadata)
 
 NOBODY = ""
@@ -132,6 +134,7 @@ scorecards = Table(
     Column("weighting", Text, nullable=False),
     Column("not_applicable", Text, nullable=False),
     Column("cap", Points),
+    Column("weighed_by", JSONB(none_as_null=True)),
     UniqueConstraint("code", "version", name="scorecards_once"),
 )
 

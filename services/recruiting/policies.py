@@ -15,6 +15,7 @@ from shared.contracts.training import ExaminationFailed, ExaminationPassed, Exam
 from shared.db import Tx
 from shared.delivery import Policies
 from shared.service import Job
+from shared.weightings import WEIGHTINGS_POLICIES
 
 _EXAMINED_AT = {"pre_job": 15, "culture": 16}
 
@@ -58,6 +59,7 @@ async def _report(
 
 
 POLICIES: Policies = {
+    **WEIGHTINGS_POLICIES,
     ExaminationPassed: [take_examination_result],
     ExaminationFailed: [take_examination_result],
     ProbationEvaluated: [take_probation_appraisal],

@@ -23,11 +23,13 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from shared.mailbox import mailbox_tables
 from shared.reads import reads_table
+from shared.weightings import weightings_table
 
 metadata = MetaData(schema="recruiting")
 
 mailbox_tables(metadata)
 reads_table(metadata)
+weightings_table(metadata)
 
 employees = Table(
     "employees",
@@ -107,10 +109,11 @@ job_profiles = Table(
     Column("competencies", JSONB, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("created_by", Text, nullable=False),
+    Column("weighed_by", JSONB(none_as_null=True)),
     Index("job_profiles_by_key", "key", "version", unique=True),
 )
 """Versions of a job description with its competency profile: [{competency, weight, least, trainability}]. Never
-changed; a requisition pins one."""
+changed; a requisition pins one. `weighed_by`: the weighting, {code, version}, that the weights are of."""
 
 requisitions = Table(
     "requisitions",

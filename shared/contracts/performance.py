@@ -1,7 +1,9 @@
 """Events published by the performance service."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.events import Code, Event, Whole
 from shared.numbers import Number, Score
@@ -69,3 +71,28 @@ class ProbationEvaluated(Event):
     grade: Code | None
     cause: Code
     """Id of the event that led to it."""
+
+
+class WeightingPublished(Event):
+    """Experts judged what things are worth: a version of a weighting, by which scorecards and profiles can weigh."""
+
+    type: ClassVar[str] = "performance.weighting.published.v1"
+    kafka_topic: ClassVar[str] = "performance.weightings"
+    key: ClassVar[str] = "code"
+
+    weighting_id: UUID
+    code: Code
+    version: Whole
+    first: dict[Code, Score]
+    """In percent, what each thing on the first level is worth; adding up to 100."""
+    second: dict[Code, Score]
+    """The same of what lies below, or of a thing of the first level below which nothing lies."""
+
+
+class WeighedBy(BaseModel):
+    """Names the version of a weighting from which somebody takes weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: Code
+    version: Annotated[Whole, Field(ge=1)]

@@ -4,11 +4,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import RowMapping
 
+from services.performance.domain.weightings import Weighting
 from services.performance.tables import weightings
+from shared.contracts.performance import WeightingPublished
 from shared.db import Tx
 from shared.errors import IllegalState, NotFound
 
@@ -37,6 +39,25 @@ async def add(tx: Tx, code: str, **values: Any) -> RowMapping:
     )
     assert row is not None
     return row
+
+
+async def publish(tx: Tx) -> None:
+    """Tell the others of every version that has weights and that they were not told of: a new one, or one of before."""
+    judged = func.jsonb_typeof(weightings.c.result) == "object"
+    rows = await tx.all(
+        update(weightings)
+        .where(judged, weightings.c.published_at.is_(None))
+        .values(published_at=tx.now)
+        .returning(weightings)
+    )
+    for row in rows:
+        result = Weighting.model_validate(row["result"])
+        tx.emit(
+            WeightingPublished(
+                weighting_id=row["id"], code=row["code"], version=row["version"],
+                first=result.first, second=result.second,
+            )
+        )  # fmt: skip
 
 
 async def first_level(tx: Tx, id: UUID) -> dict[str, Decimal]:

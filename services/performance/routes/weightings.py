@@ -62,6 +62,7 @@ async def weigh_by_experts(new: NewWeighting, tx: CurrentTx, principal: Anyone) 
         made_by=principal.sub,
         made_at=tx.now,
     )
+    await repository.publish(tx)
     return WeightingView.model_validate(row)
 
 

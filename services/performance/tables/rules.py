@@ -37,5 +37,6 @@ weightings = Table(
     Column("result", JSONB),
     Column("made_by", Text, nullable=False),
     Column("made_at", DateTime(timezone=True), nullable=False),
+    Column("published_at", DateTime(timezone=True)),
     Index("weightings_once", "code", "version", unique=True),
 )

@@ -5,13 +5,14 @@ applies them). A published version never changes, and audits pin the version the
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints
 
+from shared.contracts.performance import WeighedBy
 from shared.contracts.qa import ErrorClass
 from shared.errors import FieldError, Invalid
 from shared.numbers import Number, Score
@@ -140,7 +141,8 @@ class Draft(_Part):
     `weighting` and `not_applicable` are explained in `scoring.py`. `fatal` says what a failed fatal criterion does:
     `score_zero`, the score becomes 0 and the result a fail; `result_fail`, the score stays, the result is a fail;
     `section_zero`, its section earns nothing, and the result follows from the score. `cap`: how far bonus sections may
-    lift the score; 100 where it is null.
+    lift the score; 100 where it is null. `weighed_by`: the weighting that scored criteria get their weights from when
+    it is published, whatever they were written with.
     """
 
     code: Key
@@ -153,8 +155,15 @@ class Draft(_Part):
     cap: Annotated[Number, Field(ge=100, le=200, decimal_places=2)] | None = None
     sections: Annotated[tuple[Section, ...], Field(max_length=50)] = ()
     criteria: Annotated[tuple[Criterion, ...], Field(min_length=1, max_length=200)]
+    weighed_by: WeighedBy | None = None
 
     _scorer: Any = PrivateAttr(None)  # `scoring.scorer_of` compiles it once
+
+
+def weighed(card: Draft, weights: Mapping[str, Decimal]) -> Draft:
+    """The same with these weights of the criteria; others keep theirs."""
+    criteria = tuple(c.model_copy(update={"weight": weights.get(c.key, c.weight)}) for c in card.criteria)
+    return card.model_copy(update={"criteria": criteria})
 
 
 class Scorecard(Draft):

@@ -8,15 +8,23 @@ from uuid import UUID
 from sqlalchemy import Select, select, text
 from sqlalchemy.engine import RowMapping
 
-from services.qa.domain.scorecards import Draft, Scorecard
+from services.qa.domain.scorecards import Draft, Scorecard, weighed
 from services.qa.tables import scorecard_drafts, scorecards
 from shared.db import Tx
 from shared.errors import IllegalState, NotFound
 from shared.ids import new_id
 from shared.pages import Page, page
+from shared.weightings import weights_of
 
 _published: dict[UUID, Scorecard] = {}
 """Published versions never change, so each is read once in the life of a process."""
+
+
+async def with_weights(tx: Tx, draft: Draft) -> Draft:
+    """With the weights of the weighting that it names, where it names one. Raises `Invalid` where that does not fit."""
+    if draft.weighed_by is None:
+        return draft
+    return weighed(draft, await weights_of(tx, draft.weighed_by, [c.key for c in draft.criteria if c.scored]))
 
 
 async def publish(tx: Tx, draft: Draft, by: str) -> Scorecard:
@@ -29,7 +37,7 @@ async def publish(tx: Tx, draft: Draft, by: str) -> Scorecard:
     )
     written = {name: getattr(draft, name) for name in Draft.model_fields}
     card = Scorecard(**written, id=new_id(), version=version, published_at=tx.now, published_by=by)
-    lists = card.model_dump(mode="json", include={"sections", "criteria"})
+    lists = card.model_dump(mode="json", include={"sections", "criteria", "weighed_by"})
     await tx.run(scorecards.insert(), {**dict(card), **lists})
     return card
 
@@ -82,7 +90,7 @@ class Sketch:
 async def sketch(tx: Tx, draft: Draft, by: str) -> Sketch:
     made = Sketch(new_id(), 1, draft, tx.now, by, tx.now, by)
     row = {column.name: getattr(made, column.name) for column in scorecard_drafts.c}
-    await tx.run(scorecard_drafts.insert(), {**row, "scorecard": draft.model_dump(mode="json")})
+    await tx.run(scorecard_drafts.insert(), {**row, "scorecard": _written(draft)})
     return made
 
 
@@ -105,7 +113,7 @@ async def redraw(tx: Tx, before: Sketch, draft: Draft, by: str) -> Sketch:
     await tx.run(
         scorecard_drafts.update()
         .where(scorecard_drafts.c.id == before.id)
-        .values(version=after.version, scorecard=draft.model_dump(mode="json"), changed_at=tx.now, changed_by=by)
+        .values(version=after.version, scorecard=_written(draft), changed_at=tx.now, changed_by=by)
     )
     return after
 
@@ -117,6 +125,11 @@ async def drop_sketch(tx: Tx, id: UUID) -> None:
 async def sketches(tx: Tx, shape: Any, *, limit: int, cursor: str | None) -> Page[Any]:
     keys = [scorecard_drafts.c.id]
     return await page(tx, select(scorecard_drafts), keys, lambda row: shape(_sketch(row)), limit=limit, cursor=cursor)
+
+
+def _written(draft: Draft) -> dict[str, Any]:
+    """As the release before can read it, too: that one knows no `weighed_by`."""
+    return draft.model_dump(mode="json", exclude=None if draft.weighed_by else {"weighed_by"})
 
 
 def _sketch(row: RowMapping) -> Sketch:

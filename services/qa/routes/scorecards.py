@@ -35,6 +35,7 @@ class SketchRead(BaseModel):
 @router.post("/scorecards", status_code=201)
 async def publish_scorecard(draft: Draft, tx: CurrentTx, principal: Anyone) -> Scorecard:
     """Publish the next version of a scorecard; refused with the reason if it cannot be scored."""
+    draft = await scorecards.with_weights(tx, draft)
     check_scorable(draft)
     return await scorecards.publish(tx, draft, principal.sub)
 
@@ -89,11 +90,12 @@ async def save_draft(
 @router.post("/scorecard-drafts/{id}/publication", status_code=201)
 async def publish_draft(id: UUID, tx: CurrentTx, author: Anyone, request: Request) -> Scorecard:
     """Make the draft the next published version of its code; refused with the reason if it cannot be scored."""
-    draft = await scorecards.find_sketch(tx, id, to_change=True)
-    check_match(request, draft.version)
-    check_scorable(draft.scorecard)
+    sketch = await scorecards.find_sketch(tx, id, to_change=True)
+    check_match(request, sketch.version)
+    draft = await scorecards.with_weights(tx, sketch.scorecard)
+    check_scorable(draft)
     await scorecards.drop_sketch(tx, id)
-    return await scorecards.publish(tx, draft.scorecard, author.sub)
+    return await scorecards.publish(tx, draft, author.sub)
 
 
 def _read(sketch: Sketch) -> SketchRead:

@@ -22,12 +22,15 @@ _FOUR = Decimal("0.0001")
 
 
 class Competency(BaseModel):
-    """A line of a competency profile. `least` is the threshold: less than that does not do."""
+    """A line of a competency profile. `least` is the threshold: less than that does not do.
+
+    The weight may be left out only where a weighting by experts says it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     competency: Code
-    weight: Annotated[Number, Field(gt=0, le=100)]
+    weight: Annotated[Number, Field(ge=0, le=100)] = Decimal(0)
     least: Score = Decimal(0)
     trainability: Trainability
 

@@ -23,8 +23,10 @@ from services.recruiting.tables import (
     requisition_channels,
     requisitions,
 )
+from shared.contracts.performance import WeighedBy
 from shared.db import Tx
 from shared.ids import new_id
+from shared.weightings import weights_of
 
 _competencies = TypeAdapter(list[Competency])
 
@@ -63,8 +65,22 @@ def listing(*, status: str | None, role: str | None) -> Select[Any]:
     return query
 
 
+async def with_weights(tx: Tx, by: WeighedBy | None, lines: Sequence[Competency]) -> Sequence[Competency]:
+    """With the weights of that weighting, if there is one. Raises `Invalid` where it does not fit."""
+    if by is None:
+        return lines
+    weights = await weights_of(tx, by, [line.competency for line in lines])
+    return [line.model_copy(update={"weight": weights[line.competency]}) for line in lines]
+
+
 async def add_profile(
-    tx: Tx, key: str, title: str, description: str, lines: Sequence[Competency], author: str
+    tx: Tx,
+    key: str,
+    title: str,
+    description: str,
+    lines: Sequence[Competency],
+    weighed_by: WeighedBy | None,
+    author: str,
 ) -> RowMapping:
     """The next version of the profile of this key."""
     await tx.run(
@@ -75,7 +91,8 @@ async def add_profile(
         insert(job_profiles)
         .values(
             id=new_id(), key=key, version=(last or 0) + 1, title=title, description=description,
-            competencies=to_jsonable_python(lines), created_at=tx.now, created_by=author,
+            competencies=to_jsonable_python(lines), weighed_by=weighed_by and weighed_by.model_dump(),
+            created_at=tx.now, created_by=author,
         )
         .returning(job_profiles)
     )  # fmt: skip

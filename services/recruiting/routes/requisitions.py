@@ -22,6 +22,7 @@ from services.recruiting.repository.pipeline import Requisition
 from services.recruiting.routes.who import Acting
 from services.recruiting.tables import channels as channels_table
 from services.recruiting.tables import job_profiles, requisitions, step_history
+from shared.contracts.performance import WeighedBy
 from shared.db import Tx
 from shared.errors import NotFound
 from shared.events import Code
@@ -75,7 +76,10 @@ def _next(n: int, outcomes: list[Outcome]) -> Next:
 
 
 class ProfileIn(BaseModel):
-    """The next version of a job description and its competency profile. The weights add up to 100."""
+    """The next version of a job description and its competency profile. The weights add up to 100.
+
+    With `weighed_by` they are those of that weighting, whatever they were written with.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -83,11 +87,13 @@ class ProfileIn(BaseModel):
     title: Code
     description: Text
     competencies: Annotated[list[Competency], Field(min_length=1, max_length=100)]
+    weighed_by: WeighedBy | None = None
 
     @model_validator(mode="after")
     def _is_a_profile(self) -> "ProfileIn":
-        if sum(line.weight for line in self.competencies) != 100:
-            raise ValueError("the weights of the competencies add up to 100")
+        weights = [line.weight for line in self.competencies]
+        if self.weighed_by is None and (sum(weights) != 100 or not all(weights)):
+            raise ValueError("the weights of the competencies are above 0 and add up to 100")
         if len({line.competency for line in self.competencies}) < len(self.competencies):
             raise ValueError("each competency is in a profile once")
         return self
@@ -104,6 +110,7 @@ class ProfileOut(BaseModel):
     competencies: list[Competency]
     created_at: datetime
     created_by: str
+    weighed_by: WeighedBy | None
 
 
 class ChannelIn(BaseModel):
@@ -296,7 +303,10 @@ async def ranking(id: UUID, tx: CurrentTx) -> Ranking:
 @router.post("/job-profiles", status_code=201)
 async def add_profile(body: ProfileIn, tx: CurrentTx, principal: Anyone) -> ProfileOut:
     """A new version of a job description with its competency profile. Requisitions keep the version they pinned."""
-    row = await repository.add_profile(tx, body.key, body.title, body.description, body.competencies, principal.sub)
+    lines = await repository.with_weights(tx, body.weighed_by, body.competencies)
+    row = await repository.add_profile(
+        tx, body.key, body.title, body.description, lines, body.weighed_by, principal.sub
+    )
     return ProfileOut.model_validate(row)
 
 
