@@ -211,7 +211,7 @@ async def test_risk_is_drawn_more_often_and_weighted_back(world: World, people: 
     assert again == drawn
     # weights 10 · 10 + 50 · 1 = 150; 14 · 10/150 and 14 · 1/150
     assert {round(chance, 6) for chance in drawn["inclusion"]} == {0.933333, 0.093333}
-    assert 9 <= sum(chance > 0.5 for chance in drawn["inclusion"]) <= 10
+    assert 6 <= sum(chance > 0.5 for chance in drawn["inclusion"]) <= 10  # 9.3 on average; without emphasis 2.3
     path = f"/qa/sampling-plans/{risky['id']}/draws/{drawn['id']}/estimate"
     assert good(await manager.get(path))["score"] == {"mean": None, "low": None, "high": None, "n": 0}
     ann = world.as_("auditor", sub="ann")
