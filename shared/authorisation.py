@@ -56,9 +56,9 @@ def table(prefix: str, lines: str, **groups: str) -> Table:
         grants: dict[str, Whose] = {"admin": "all"}
         for word in " ".join(groups.get(word, word) for word in words).split():
             role, _, whose = word.partition(":")
-            if whose not in ("", *_WIDER) or role not in (*ROLES, "everybody", "open", "personal"):
+            if (whose and whose not in _WIDER) or role not in (*ROLES, "everybody", "open", "personal"):
                 raise ValueError(f"{line}: {word!r} is no role")
-            grants[role] = whose or "all"  # type: ignore[assignment]
+            grants[role] = next((one for one in _WIDER if one == whose), "all")
         if not words or (method, prefix + path) in found:
             raise ValueError(f"{line}: the line has no roles, or is there twice")
         opened, everybody, personal = (grants.pop(mark, None) for mark in ("open", "everybody", "personal"))

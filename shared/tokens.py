@@ -83,13 +83,15 @@ class Verifier:
         return principal
 
     async def _claims(self, token: str) -> dict[str, Any]:
-        settings, key, algorithms = self._settings, self._key, (self._settings.jwt_algorithm,)
+        settings = self._settings
+        key: Any = self._key
+        algorithms: tuple[str, ...] = (settings.jwt_algorithm,)
         if self._provider is not None:
             kid = jwt.get_unverified_header(token).get("kid")
             found = await self._provider.key(kid)
             if found is None:
                 raise Unauthenticated("The token is signed with a key that the identity provider does not name.")
-            key, algorithms = found.key, found.algorithms  # type: ignore[assignment]
+            key, algorithms = found.key, found.algorithms
         elif key is None:
             raise Unauthenticated(
                 "No key to check tokens with is set; the operator must set HEADSET_JWKS_URL or HEADSET_JWT_KEY."

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 import typer
@@ -50,13 +51,13 @@ async def verify_some(tx: Tx, ids: Sequence[UUID], after: UUID | None) -> tuple[
 
 async def _faults(tx: Tx, rows: Sequence[RowMapping]) -> list[Fault]:
     faults: list[Fault] = []
-    lines: dict[object, list[object]] = {}
+    lines: dict[UUID, list[Mapping[Any, Any]]] = {}
     for line in await ledger.chained(tx, [row["id"] for row in rows]):
         lines.setdefault(line["appraisal_id"], []).append(line)
     for row in rows:
         own = lines.get(row["id"], [])
         head = Head(row["ledger_length"], row["ledger_head"])
-        faults += verify(row["id"], head, own)  # type: ignore[arg-type]
+        faults += verify(row["id"], head, own)
         told = appraisals.stored(row)
         if own and outcome(template_of(row), await ledger.lines(tx, row["id"]))[:3] != told[:3]:
             faults.append(Fault(row["id"], 0, "scores, total or grade do not come out of the ledger"))

@@ -111,7 +111,7 @@ def measure_of(criterion: Criterion) -> Measure:
         points = {option.key: float(option.points) for option in answer.options}
         if len(set(points.values())) == len(points):
             return Measure("ordinal", str, lambda v: points.get(str(v)))
-        return Measure("nominal", str, [*points, NOT_APPLICABLE].index)  # type: ignore[arg-type]
+        return Measure("nominal", str, lambda v: [*points, NOT_APPLICABLE].index(str(v)))
     return Measure("nominal", str, ("no", "yes", NOT_APPLICABLE).index)
 
 
