@@ -13,7 +13,7 @@ from services.training.domain.rules import Condition, Firing, Rule, Trainability
 from services.training.repository.people import sight
 from services.training.repository.rows import add_all
 from services.training.tables.base import employees
-from services.training.tables.coaching import coaching_assignments, coaching_history, coaching_rules, competencies
+from services.training.tables.coaching import coaching_assignments, coaching_history, coaching_rules
 from shared.contracts.qa import FailedCriterion
 from shared.db import RowMapping, Tx
 from shared.identity import Principal
