@@ -12,10 +12,11 @@ from typing import Any, TypeGuard
 import asyncpg
 from sqlalchemy import Executable, TextClause
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 _DIALECT = dialect()  # type: ignore[no-untyped-call]
+_KINDS = {asyncpg.IntegrityConstraintViolationError: IntegrityError, asyncpg.SyntaxOrAccessError: ProgrammingError}
 _compiled: dict[str, tuple[str, list[str]]] = {}
 """Text of a statement → the same with `$1`, `$2` …, and the names of those."""
 
@@ -73,7 +74,7 @@ async def failed(connection: AsyncConnection, sql: str, error: Exception) -> DBA
     lost = driver_of(connection).is_closed()
     if lost:
         await connection.invalidate(error)
-    kind = IntegrityError if isinstance(error, asyncpg.IntegrityConstraintViolationError) else DBAPIError
+    kind: type[DBAPIError] = next((its for of, its in _KINDS.items() if isinstance(error, of)), DBAPIError)
     return kind(sql, None, error, hide_parameters=True, connection_invalidated=lost)
 
 
