@@ -12,14 +12,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import URL, Executable, MetaData, make_url
-from sqlalchemy.engine import CursorResult, Row, RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from shared import mailbox
+from shared import direct, mailbox
 from shared.events import Event, Letter
 from shared.settings import Settings
 
 Clock = Callable[[], datetime]
+RowMapping = Mapping[str, Any]
+"""A row: its columns by their names."""
 
 
 def utc_now() -> datetime:
@@ -46,21 +47,38 @@ class Tx:
     outgoing: list[Letter] = field(default_factory=list)
     afterwards: list[Callable[[], object]] = field(default_factory=list)
 
-    async def run(self, statement: Executable, values: Any = None) -> CursorResult[Any]:
+    async def run(self, statement: Executable, values: Any = None) -> None:
         """Execute a statement; with a list of mappings, once for each of them."""
-        return await self.connection.execute(statement, values)
+        if direct.can_fetch(statement, self.connection) and not isinstance(values, list):
+            await direct.fetch(self.connection, statement, values)
+        else:
+            await self.connection.execute(statement, values)
 
     async def all(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Sequence[RowMapping]:
-        return (await self.run(statement, values)).mappings().all()
+        if direct.can_fetch(statement, self.connection):
+            return [dict(row) for row in await direct.fetch(self.connection, statement, values)]
+        found: Any = (await self.connection.execute(statement, values)).mappings()
+        return list(found)
 
     async def first(self, statement: Executable, values: Mapping[str, Any] | None = None) -> RowMapping | None:
-        return (await self.run(statement, values)).mappings().first()
+        if direct.can_fetch(statement, self.connection):
+            return next((dict(row) for row in await direct.fetch(self.connection, statement, values)), None)
+        found: Any = (await self.connection.execute(statement, values)).mappings()
+        return next(iter(found), None)
 
     async def scalar(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Any:
-        return (await self.run(statement, values)).scalar()
+        """The first column of the first row; None where there is none."""
+        return next(iter(await self.column(statement, values)), None)
 
-    async def tuples(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
-        return (await self.run(statement, values)).all()
+    async def column(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Sequence[Any]:
+        """The first column of all rows."""
+        return [row[0] for row in await self.tuples(statement, values)]
+
+    async def tuples(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Sequence[Any]:
+        """Rows as tuples with names."""
+        if direct.can_fetch(statement, self.connection):
+            return await direct.fetch(self.connection, statement, values)
+        return (await self.connection.execute(statement, values)).all()
 
     def emit(self, *events: Event, because: Letter | None = None) -> None:
         """Publish these facts if, and only if, this transaction commits.

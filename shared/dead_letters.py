@@ -92,7 +92,7 @@ async def replay(tx: Tx, db: Database, delivery: Delivery, id: UUID, who: str) -
             raise
         raise IllegalState("The letter failed again: {reason}.", reason=describe(error)) from error
     done = update(table).where(table.c.id == id).values(replayed_at=tx.now, replayed_by=who).returning(table)
-    return _shown(db.name, (await tx.run(done)).mappings().one())
+    return _shown(db.name, await tx.first(done))
 
 
 async def discard(tx: Tx, db: Database, id: UUID, who: str, why: str) -> DeadLetter:
@@ -106,7 +106,7 @@ async def discard(tx: Tx, db: Database, id: UUID, who: str, why: str) -> DeadLet
         )  # fmt: skip
     decision = {"discarded_at": tx.now, "discarded_by": who, "discard_reason": why}
     done = update(table).where(table.c.id == id).values(decision).returning(table)
-    return _shown(db.name, (await tx.run(done)).mappings().one())
+    return _shown(db.name, await tx.first(done))
 
 
 async def _open(tx: Tx, table: Table, id: UUID) -> Any:

@@ -37,14 +37,8 @@ Storable = AfterValidator(_storable)
 Whole = Annotated[int, Storable]
 
 
-def _dated(moment: datetime) -> datetime:
-    if not 1 < moment.year < 9999:
-        raise ValueError("too far away to have a day in every zone")
-    return moment
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_dated)]
-"""As an envelope's time: one that is still a time when it is told in UTC, as PostgreSQL keeps it."""
+Moment = Annotated[AwareDatetime, Field(ge=datetime(2, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))]
+"""As an envelope's time: one that has a day in every zone."""
 
 
 class Event(BaseModel):

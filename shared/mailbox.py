@@ -15,7 +15,6 @@ from datetime import date, timedelta
 from functools import cache
 from typing import Any
 
-from asyncpg import exceptions as driver_errors
 from pydantic_core import to_json
 from sqlalchemy import (
     BigInteger,
@@ -35,9 +34,9 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSON, insert
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared import direct
 from shared.errors import TooLarge
 from shared.events import Letter
 from shared.ids import new_id
@@ -153,15 +152,14 @@ async def post(connection: AsyncConnection, schema: str, letters: Sequence[Lette
         raise TooLarge("An event has {n} bytes; {most} is the most that can travel.", n=largest, most=LARGEST_LETTER)
     if len(rows) > _FEW:
         await connection.execute(text("SELECT pg_current_xact_id()"))
-        driver: Any = (await connection.get_raw_connection()).driver_connection
-        try:
-            await driver.copy_records_to_table("outbox", schema_name=schema, columns=_POSTED, records=rows)
-        except (driver_errors.PostgresError, driver_errors.InterfaceError) as error:
-            raise DBAPIError("COPY", None, error, connection_invalidated=driver.is_closed()) from error
+        await direct.copy(connection, schema, "outbox", _POSTED, rows)
         return
-    await connection.execute(
-        _statement(_POST, schema), dict(zip(_POSTED, map(list, zip(*rows, strict=True)), strict=True))
-    )
+    statement = _statement(_POST, schema)
+    values = dict(zip(_POSTED, map(list, zip(*rows, strict=True)), strict=True))
+    if direct.can_fetch(statement, connection):
+        await direct.fetch(connection, statement, values)
+    else:
+        await connection.execute(statement, values)
 
 
 _POST = """

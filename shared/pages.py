@@ -12,9 +12,8 @@ from fastapi import Query
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_json
 from sqlalchemy import ColumnElement, Select, tuple_
-from sqlalchemy.engine import RowMapping
 
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.errors import BadRequest
 
 T = TypeVar("T")

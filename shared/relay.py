@@ -58,7 +58,9 @@ class Relay:
         db.on_commit = self.wake
 
     def wake(self) -> None:
-        self._woken.set()
+        """Look now. Who does not lead looks at its own pace: a commit is no reason to ask for the lock."""
+        if self._leads:
+            self._woken.set()
 
     def stop(self) -> None:
         self._stopping = True

@@ -36,11 +36,10 @@ class Comparison:
 
     async def of(self, tx: Tx, audit_ids: Sequence[UUID]) -> Sequence[UUID]:
         """Those of these failed audits that are unmet."""
-        found = await tx.run(
+        return await tx.column(
             text(f"SELECT fail.audit_id FROM unnest(CAST(:ids AS uuid[])) AS fail (audit_id) WHERE {self.unmet}"),
             {"ids": list(audit_ids)},
         )
-        return found.scalars().all()
 
     async def compare(self, delivered: Sequence[Delivered[FailuresListed]], tx: Tx) -> None:
         """Keep what is unmet of these lists; forget, of all that is kept, what is unmet no longer."""
@@ -56,11 +55,11 @@ class Comparison:
 
     async def breaches(self, tx: Tx) -> list[str]:
         """What is kept and unmet to this day, the longest known first."""
-        found = await tx.run(
+        found = await tx.column(
             text(f"""
             SELECT fail.audit_id FROM {tx.schema}.unmet_fails AS fail WHERE {self.unmet}
             ORDER BY fail.listed_at, fail.audit_id LIMIT :most
             """),
             {"most": MOST_BREACHES},
         )
-        return [f"audit {id}" for id in found.scalars()]
+        return [f"audit {id}" for id in found]

@@ -107,8 +107,8 @@ RETURNING version
 
 async def add(tx: Any, things: Sequence[str], ns: Sequence[int]) -> int:
     """Count, and remember in which order; the version of the last of them."""
-    result = await tx.run(text(ADD.format(schema=tx.schema)), {"things": list(things), "ns": list(ns)})
-    return int(result.scalars().all()[-1])
+    versions = await tx.column(text(ADD.format(schema=tx.schema)), {"things": list(things), "ns": list(ns)})
+    return int(versions[-1])
 
 
 class ThingIn(BaseModel):

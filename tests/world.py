@@ -64,7 +64,7 @@ class World:
     async def rows(self, service: str, query: str, **values: Any) -> Sequence[Mapping[str, Any]]:
         """What a query says, below the product."""
         async with self.runtime.databases[service].transaction() as tx:
-            result = await tx.run(text(query), values)
+            result = await tx.connection.execute(text(query), values)
             return result.mappings().all() if result.returns_rows else []
 
     def letter(

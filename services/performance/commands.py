@@ -7,14 +7,13 @@ from typing import Any
 from uuid import UUID
 
 import typer
-from sqlalchemy.engine import RowMapping
 
 from services.performance.domain.chain import Fault, Head, verify
 from services.performance.domain.explanation import outcome
 from services.performance.repository import appraisals, ledger, life
 from services.performance.repository.held import template_of
 from services.performance.tables import metadata
-from shared.db import Database, Tx
+from shared.db import Database, RowMapping, Tx
 from shared.errors import CannotStart
 from shared.i18n import say
 from shared.postgres import EmbeddedPostgres

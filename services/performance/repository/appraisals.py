@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, select, text
-from sqlalchemy.engine import RowMapping
 
 from services.performance.domain.chain import Head
 from services.performance.domain.facts import audit_errors, error_classes
@@ -28,7 +27,7 @@ from services.performance.repository.held import Held, hold, template_of
 from services.performance.tables import appraisals, audits, cycles, employees
 from shared.contracts.performance import AppraisalUpdated
 from shared.contracts.qa import AuditRescored, AuditRevised, AuditSubmitted
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.ids import new_id
 from shared.statistics import Interval
 
@@ -125,17 +124,15 @@ async def know_revision(
 
 async def audits_between(tx: Tx, first: date, last: date) -> Sequence[UUID]:
     """Audits submitted on these days, both inclusive."""
-    found = await tx.run(select(audits.c.audit_id).where(audits.c.submitted_on.between(first, last)))
-    return found.scalars().all()
+    return await tx.column(select(audits.c.audit_id).where(audits.c.submitted_on.between(first, last)))
 
 
 async def audits_of(tx: Tx, employees: Sequence[UUID]) -> Sequence[UUID]:
     """Audits of these employees."""
-    found = await tx.run(
+    return await tx.column(
         text("SELECT audit_id FROM performance.audits WHERE employee_id = ANY(CAST(:ids AS uuid[]))"),
         {"ids": list(employees)},
     )
-    return found.scalars().all()
 
 
 async def book(tx: Tx, audit_ids: Sequence[UUID]) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.engine import RowMapping
 
 from services.performance.domain.indicators import Indicator, Source, manual_sums
 from services.performance.domain.ledger import Movement, remeasured
@@ -19,7 +18,7 @@ from services.performance.repository import facts, ledger
 from services.performance.repository.appraisals import settle
 from services.performance.repository.held import Held, hold, template_of
 from services.performance.repository.indicators import holding
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.ids import new_id
 
 CHUNK = 2000

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.engine import RowMapping
 
 from services.performance.domain.consequences import Outcome, checkpoints, consequences, needed
 from services.performance.domain.templates import Result
@@ -14,7 +13,7 @@ from services.performance.repository import history
 from services.performance.repository.held import Held
 from shared.calendar import local_day
 from shared.contracts.performance import AppraisalFinalised, ProbationEvaluated
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.ids import new_id
 
 

@@ -12,12 +12,11 @@ from uuid import UUID
 
 from sqlalchemy import Select, exists, select, text, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.engine import RowMapping
 
 from services.performance.domain.templates import PROBATION
 from services.performance.tables import cycles
 from shared.contracts.recruiting import EmployeeStarted
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.ids import new_id
 
 _LOCK = "hashtextextended('performance.cycles', 0)"

@@ -5,14 +5,12 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.engine import RowMapping
-
 from services.performance.domain.evidence import Evidence, Piece, behind, sums_of_fact
 from services.performance.domain.explanation import Explanation
 from services.performance.domain.indicators import Guard, Indicator, Source, limit_of
 from services.performance.repository import facts, ledger
 from services.performance.repository.indicators import by_version
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 
 
 async def behind_entries(tx: Tx, appraisal: RowMapping, explained: Explanation) -> dict[UUID, list[Evidence]]:

@@ -14,12 +14,11 @@ from uuid import UUID
 
 from sqlalchemy import Table, TextClause, text
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.engine import RowMapping
 
 from services.performance import tables
 from services.performance.domain.facts import AttendanceFact, CallFact, CaseFact, RatingFact, TrainingFact
 from services.performance.domain.indicators import DAILY_LIMIT, SUMS, Source, Spread, limit_of
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 
 Fact = CallFact | CaseFact | RatingFact | AttendanceFact
 

@@ -8,11 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.engine import RowMapping
 
 from services.performance.domain.chain import Head
 from services.performance.domain.templates import Template
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 
 
 @lru_cache(maxsize=200)

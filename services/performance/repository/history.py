@@ -5,10 +5,9 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select, text
-from sqlalchemy.engine import RowMapping
 
 from services.performance.tables import history
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.ids import new_id
 
 

@@ -6,12 +6,11 @@ from typing import Any
 
 from sqlalchemy import Select, select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on, insert
-from sqlalchemy.engine import RowMapping
 
 from services.performance.domain.indicators import Definition, Indicator, Level, Target
 from services.performance.repository import facts
 from services.performance.tables import indicators
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.errors import IllegalState
 from shared.ids import new_id
 

@@ -6,16 +6,14 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from asyncpg.exceptions import InterfaceError, PostgresError
 from sqlalchemy import and_, select, text, true
-from sqlalchemy.engine import RowMapping
-from sqlalchemy.exc import DBAPIError
 
 from services.performance.domain.chain import HASHED, Head, link
 from services.performance.domain.explanation import Line, Reversal
 from services.performance.domain.ledger import Counted, Movement
 from services.performance.tables import audits, ledger_entries
-from shared.db import Tx
+from shared import direct
+from shared.db import RowMapping, Tx
 
 _TYPES = {
     "id": "uuid", "appraisal_id": "uuid", "dimension": "text", "indicator": "text", "kind": "text", "audit_id": "uuid",
@@ -55,13 +53,7 @@ async def append(tx: Tx, heads: dict[UUID, Head], added: Sequence[Movement]) -> 
     if len(rows) <= _FEW:
         await tx.run(_INSERT, dict(zip(_TYPES, map(list, zip(*rows, strict=True)), strict=True)))
         return
-    driver: Any = (await tx.connection.get_raw_connection()).driver_connection
-    try:
-        await driver.copy_records_to_table(
-            "ledger_entries", schema_name="performance", columns=list(_TYPES), records=rows
-        )
-    except (PostgresError, InterfaceError) as error:
-        raise DBAPIError("COPY", None, error, connection_invalidated=driver.is_closed()) from error
+    await direct.copy(tx.connection, tx.schema, "ledger_entries", list(_TYPES), rows)
 
 
 async def standing(tx: Tx, appraisals: Sequence[UUID]) -> dict[UUID, list[Counted]]:

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from sqlalchemy import Select, and_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.engine import RowMapping
 
 from services.performance.tables import (
     appeals,
@@ -18,7 +17,7 @@ from services.performance.tables import (
     improvement_plans,
     ratings,
 )
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.ids import new_id
 
 
@@ -52,10 +51,10 @@ async def rate(tx: Tx, appraisal_id: UUID, indicator: str, rater: str, kind: str
 
 
 async def raters(tx: Tx, appraisal_id: UUID, indicator: str) -> set[str]:
-    rows = await tx.run(
+    rows = await tx.column(
         select(ratings.c.rater).where(ratings.c.appraisal_id == appraisal_id, ratings.c.indicator == indicator)
     )
-    return set(rows.scalars())
+    return set(rows)
 
 
 def all_appeals() -> Select[Any]:

@@ -6,12 +6,11 @@ from uuid import UUID
 
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.engine import RowMapping
 
 from services.performance.domain.weightings import Weighting
 from services.performance.tables import weightings
 from shared.contracts.performance import WeightingPublished
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.errors import IllegalState, NotFound
 
 

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from fastapi import Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
-from sqlalchemy.engine import RowMapping
 
 from services.performance.domain.appeals import check_impartial, check_window, upheld
 from services.performance.repository import appraisals as book
@@ -15,7 +14,7 @@ from services.performance.repository.held import hold, template_of
 from services.performance.repository.people import seen_by
 from services.performance.tables import appeals as table
 from services.performance.tables import improvement_plans as plans
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.errors import IllegalState, NotFound
 from shared.http import CurrentTx, check_match, service_router, tag
 from shared.identity import Anyone, Principal

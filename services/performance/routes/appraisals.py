@@ -7,7 +7,6 @@ from uuid import UUID
 from fastapi import Query, Response
 from pydantic import AwareDatetime, BaseModel
 from sqlalchemy import Select
-from sqlalchemy.engine import RowMapping
 
 from services.performance.domain.consequences import Outcome
 from services.performance.domain.evidence import Evidence, behind
@@ -18,7 +17,7 @@ from services.performance.repository.held import template_of
 from services.performance.repository.people import seen_by
 from services.performance.routes.language import Language
 from services.performance.tables import appraisals as table
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.errors import NotFound
 from shared.http import CurrentTx, service_router, tag
 from shared.i18n import say

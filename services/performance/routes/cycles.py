@@ -7,7 +7,6 @@ from uuid import UUID
 
 from fastapi import Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
-from sqlalchemy.engine import RowMapping
 
 from services.performance.domain.consequences import BandShare, distribution
 from services.performance.domain.fairness import FairnessReport, report
@@ -16,7 +15,7 @@ from services.performance.repository import appraisals, calculation, closing, fa
 from services.performance.repository import cycles as repository
 from services.performance.repository.held import template_of
 from services.performance.tables import cycles as table
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.errors import IllegalState, NotFound
 from shared.events import Code
 from shared.http import CurrentTx, service_router, tag

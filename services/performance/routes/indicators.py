@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.engine import RowMapping
 
 from services.performance.domain.indicators import (
     SUMS,
@@ -26,6 +25,7 @@ from services.performance.repository import indicators as repository
 from services.performance.repository.people import sees
 from services.performance.routes.language import Language
 from services.performance.tables import indicators as table
+from shared.db import RowMapping
 from shared.errors import Invalid, NotFound
 from shared.http import CurrentTx, service_router
 from shared.identity import Anyone

@@ -8,13 +8,12 @@ from uuid import UUID
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 from sqlalchemy import ColumnElement, FromClause, and_, bindparam, false, func, or_, select, text, true, tuple_
-from sqlalchemy.engine import RowMapping
 
 from services.qa.domain.audits import Audit, Decision, Purpose, Ruled, Rules, Status
 from services.qa.domain.scoring import Answer, Answers
 from services.qa.repository.people import Sight
 from services.qa.tables import audit_history, audit_rules, audits, disputes, employees
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.errors import NotFound
 from shared.ids import new_id
 from shared.numbers import Number
@@ -99,7 +98,7 @@ async def create(
     calibration_id: UUID | None = None,
 ) -> set[UUID]:
     """Ids of the audits made; none for a unit that this auditor has with this scorecard already."""
-    made = await tx.run(
+    made = await tx.column(
         _CREATE,
         {
             "scorecard": scorecard_id,
@@ -117,7 +116,7 @@ async def create(
             "auditors": [unit.auditor_id for unit in units],
         },
     )
-    return set(made.scalars())
+    return set(made)
 
 
 async def find(tx: Tx, id: UUID, *, to_change: bool = False) -> Audit:

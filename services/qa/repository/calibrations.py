@@ -6,14 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Date, any_, cast, func, or_, select, true
-from sqlalchemy.engine import RowMapping
 
 from services.qa.domain.audits import Audit
 from services.qa.domain.calibrations import Given, HandIn, Interaction, Session
 from services.qa.repository import scorecards as cards
 from services.qa.repository.audits import handing_in, shape
 from services.qa.tables import audits, calibrations, scorecards
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.errors import NotFound
 from shared.pages import Page, page
 

@@ -9,13 +9,12 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 from sqlalchemy import delete, select, text
-from sqlalchemy.engine import RowMapping
 
 from services.qa.domain.checks import CallBack, Case, Check, CheckRules, Material, Promise
 from services.qa.domain.transcripts import Turn, Turns
 from services.qa.tables import cases, check_rules, draws, transcripts
 from shared.contracts.crm import CaseResolved
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.delivery import Delivered
 from shared.pages import Page, page
 

@@ -6,7 +6,6 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import func, select
-from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import DBAPIError
 
 from services.qa.domain.audits import person
@@ -14,7 +13,7 @@ from services.qa.domain.sampling import Part, Plan, auditors_of, parts_due, shar
 from services.qa.repository import audits, people, sampling
 from services.qa.tables import sampling_plans, scheduled_draws
 from shared.calendar import local_day
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.delivery import is_outage
 from shared.ids import new_id
 from shared.pages import Page, page

@@ -11,13 +11,12 @@ from typing import Any, Literal, get_args
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Date, Integer, Text, cast, false, func, literal_column, null, select, true
-from sqlalchemy.engine import RowMapping
 
 from services.qa.domain.numbers import Rate, Tally
 from services.qa.repository.people import Sight
 from services.qa.tables import audits, employees, recordings, scorecards
 from shared.contracts.qa import ErrorClass
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 
 By = Literal["agent", "team", "queue", "criterion"]
 _CLASSES = [name for name in get_args(ErrorClass) if name != "none"]

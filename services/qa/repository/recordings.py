@@ -26,12 +26,11 @@ from sqlalchemy import (
     true,
     tuple_,
 )
-from sqlalchemy.engine import RowMapping
 
 from services.qa.repository.people import Sight
 from services.qa.tables import NOBODY, agent_holders, employees, recordings
 from shared.contracts.telephony import CallEnded
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.delivery import Delivered
 from shared.pages import Page, page, values_of
 

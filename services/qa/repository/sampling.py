@@ -31,12 +31,11 @@ from sqlalchemy import (
     text,
     true,
 )
-from sqlalchemy.engine import RowMapping
 
 from services.qa.domain.sampling import Emphasis, Filter, Plan
 from services.qa.repository.recordings import HELD
 from services.qa.tables import agent_holders, audits, draws, employee_logins, ratings, recordings, sampling_plans
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.errors import NotFound
 from shared.pages import Page, page
 

@@ -6,11 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, select, text
-from sqlalchemy.engine import RowMapping
 
 from services.qa.domain.scorecards import Draft, Scorecard, weighed
 from services.qa.tables import scorecard_drafts, scorecards
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.errors import IllegalState, NotFound
 from shared.ids import new_id
 from shared.pages import Page, page

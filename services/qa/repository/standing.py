@@ -5,10 +5,9 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select, tuple_
-from sqlalchemy.engine import RowMapping
 
 from services.qa.tables import audits
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 
 
 async def failures(tx: Tx, after: tuple[datetime, UUID], until: datetime, most: int) -> Sequence[RowMapping]:

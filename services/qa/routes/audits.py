@@ -9,7 +9,6 @@ from uuid import UUID
 
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from sqlalchemy.engine import RowMapping
 
 from services.qa.domain.audits import Audit, Decision, Purpose, ReasonCode, Rules, Ruling, Status, may_audit, person
 from services.qa.domain.scorecards import Key, Scorecard
@@ -22,7 +21,7 @@ from services.qa.routes.sight import Seen, sight_of
 from services.qa.watching import count_audit
 from shared import metrics
 from shared.calendar import local_day
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.errors import Forbidden, IllegalState, Invalid, NotFound
 from shared.events import ExternalId
 from shared.http import CurrentTx, check_match, tag

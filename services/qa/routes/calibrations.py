@@ -10,7 +10,6 @@ from uuid import UUID
 
 from fastapi import Header, Query
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.engine import RowMapping
 
 from services.qa.domain.agreement import Coefficient, Level, Mean, Undefined
 from services.qa.domain.audits import may_audit, person
@@ -30,6 +29,7 @@ from services.qa.repository import audits, calibrations, people, scorecards
 from services.qa.repository.audits import Unit
 from services.qa.routes.audits import NewAudit, asked_for
 from services.qa.routes.router import router
+from shared.db import RowMapping
 from shared.errors import FieldError, Forbidden, IllegalState, Invalid
 from shared.events import ExternalId
 from shared.http import CurrentTx

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy.engine import RowMapping
 
 from services.qa.domain.checks import CheckRules, Suggestion, applying, suggestions
 from services.qa.domain.transcripts import Turn, Turns
@@ -15,6 +14,7 @@ from services.qa.routes.audits import seen_audit
 from services.qa.routes.recordings import seen_recording
 from services.qa.routes.router import router
 from services.qa.routes.sight import Seen
+from shared.db import RowMapping
 from shared.errors import NotFound
 from shared.http import CurrentTx, check_match, tag
 from shared.identity import Anyone

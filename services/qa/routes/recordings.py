@@ -7,7 +7,6 @@ from uuid import UUID
 
 from fastapi import Query
 from pydantic import BaseModel
-from sqlalchemy.engine import RowMapping
 
 from services.qa.repository import recordings
 from services.qa.repository.people import Sight, sees
@@ -15,7 +14,7 @@ from services.qa.repository.recordings import Wanted
 from services.qa.routes.router import router
 from services.qa.routes.sight import Seen
 from services.qa.tables import NOBODY
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.errors import NotFound
 from shared.events import Code, ExternalId
 from shared.http import CurrentTx

@@ -7,13 +7,13 @@ from uuid import UUID
 
 from fastapi import Query, Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.engine import RowMapping
 
 from services.qa.domain.audits import Status
 from services.qa.domain.estimates import Unit, acceptance, size_for_margin, weighted_mean
 from services.qa.domain.sampling import NewPlan, Plan, Size
 from services.qa.repository import drawing, sampling, scorecards
 from services.qa.routes.router import router
+from shared.db import RowMapping
 from shared.errors import FieldError, IllegalState, Invalid
 from shared.events import Code
 from shared.http import CurrentTx

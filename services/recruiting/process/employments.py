@@ -6,8 +6,6 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.engine import RowMapping
-
 from services.recruiting.domain.contracts import check, check_extension
 from services.recruiting.domain.employees import Employee, change, leave
 from services.recruiting.domain.forms import (
@@ -25,7 +23,7 @@ from services.recruiting.repository import candidates, employees, pipeline
 from services.recruiting.repository import employments as repository
 from services.recruiting.repository.pipeline import Application, Requisition
 from shared.contracts.recruiting import EmployeeConfirmed, EmployeeGraded, EmployeeStarted
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.errors import IllegalState, Invalid
 from shared.ids import new_id
 

@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy.engine import RowMapping
-
 from services.recruiting.domain.forms import Meeting
 from services.recruiting.domain.interviews import Sheet, marks, weighted
 from services.recruiting.domain.walk import Actor
 from services.recruiting.process.applications import competencies_of, hold
 from services.recruiting.repository import pipeline, selection
 from services.recruiting.repository.pipeline import Application
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.errors import Forbidden, IllegalState, Invalid, NotFound
 
 

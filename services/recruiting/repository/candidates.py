@@ -7,12 +7,11 @@ from uuid import UUID
 
 from sqlalchemy import Select, literal_column, select, text, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.engine import RowMapping
 
 from services.recruiting.domain.candidates import Contact, KeyKind
 from services.recruiting.domain.walk import State
 from services.recruiting.tables import applications, candidate_keys, candidates, requisitions
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 
 
 async def known_by(tx: Tx, keys: Mapping[KeyKind, bytes]) -> dict[KeyKind, UUID]:

@@ -6,11 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, or_, select, text
-from sqlalchemy.engine import RowMapping
 
 from services.recruiting.domain.steps import Owner
 from services.recruiting.tables import open_steps, requisitions
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 
 # Steps of applications wait without blame while their requisition is on hold.
 _LATE = """

@@ -8,11 +8,10 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, false, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.engine import RowMapping
 
 from services.recruiting.domain.employees import Employee, differences
 from services.recruiting.tables import employee_history, employees
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.identity import Principal
 
 _FIELDS = [field.name for field in fields(Employee)]
@@ -86,8 +85,8 @@ async def holder_of(tx: Tx, agent_id: str, day: date, *, besides: UUID) -> Emplo
 
 async def known(tx: Tx, ids: Collection[UUID]) -> set[UUID]:
     """Those of the ids that belong to employees."""
-    found = await tx.run(select(employees.c.id).where(employees.c.id.in_(ids)))
-    return set(found.scalars())
+    found = await tx.column(select(employees.c.id).where(employees.c.id.in_(ids)))
+    return set(found)
 
 
 async def add(tx: Tx, employee: Employee, actor: str) -> bool:

@@ -8,11 +8,10 @@ from uuid import UUID
 
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.engine import RowMapping
 
 from services.recruiting.domain.forms import Contract
 from services.recruiting.tables import contracts, employments, reports
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.ids import new_id
 
 

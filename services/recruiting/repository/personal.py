@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, text, update
-from sqlalchemy.engine import RowMapping
 
 from services.recruiting.tables import (
     applications,
@@ -25,7 +24,7 @@ from services.recruiting.tables import (
     score_sheets,
     step_history,
 )  # fmt: skip
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 
 
 @dataclass(frozen=True, slots=True)

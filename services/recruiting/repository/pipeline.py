@@ -12,13 +12,12 @@ from uuid import UUID
 
 from pydantic_core import to_json
 from sqlalchemy import Select, bindparam, select, text, true
-from sqlalchemy.engine import RowMapping
 
 from services.recruiting.domain.steps import STEP, Scope
 from services.recruiting.domain.walk import Actor, Moved, State
 from services.recruiting.tables import applications, requisitions, step_history
 from shared.calendar import add_working_days, local_day
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 
 
 @dataclass(frozen=True, slots=True)

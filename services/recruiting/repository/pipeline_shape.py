@@ -28,7 +28,7 @@ async def strangers(
     table = f"{scope}s"
     found: dict[Any, tuple[Any, ...]] = {}
     for column, known in (("status", statuses), ("step", steps)):
-        there = (await tx.run(text(_DISTINCT.format(column=column, table=table)))).scalars().all()
+        there = await tx.column(text(_DISTINCT.format(column=column, table=table)))
         for value in set(there) - set(known):
             query = f"SELECT id, status, step FROM recruiting.{table} WHERE {column} = :value ORDER BY id LIMIT :most"
             found |= {row.id: tuple(row) for row in await tx.tuples(text(query), {"value": value, "most": most})}

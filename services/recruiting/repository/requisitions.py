@@ -10,7 +10,6 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json, to_jsonable_python
 from sqlalchemy import Select, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.engine import RowMapping
 
 from services.recruiting.domain.forms import ChannelCost, Plan
 from services.recruiting.domain.interviews import Competency
@@ -24,7 +23,7 @@ from services.recruiting.tables import (
     requisitions,
 )
 from shared.contracts.performance import WeighedBy
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.ids import new_id
 from shared.weightings import weights_of
 
@@ -127,8 +126,8 @@ async def posting(tx: Tx, id: UUID) -> RowMapping | None:
 
 
 async def unknown_channels(tx: Tx, keys: Collection[str]) -> set[str]:
-    found = await tx.run(select(channels.c.key).where(channels.c.key.in_(keys)))
-    return set(keys) - set(found.scalars())
+    found = await tx.column(select(channels.c.key).where(channels.c.key.in_(keys)))
+    return set(keys) - set(found)
 
 
 async def set_channels(tx: Tx, id: UUID, chosen: Sequence[ChannelCost]) -> None:

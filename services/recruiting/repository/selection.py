@@ -9,12 +9,11 @@ from uuid import UUID
 from pydantic_core import to_jsonable_python
 from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.engine import RowMapping
 
 from services.recruiting.domain.forms import Document, DocumentStatus, Meeting
 from services.recruiting.domain.interviews import Sheet
 from services.recruiting.tables import applications, documents, interview_changes, interviews, offers, score_sheets
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.ids import new_id
 
 
@@ -210,13 +209,12 @@ async def close_offer(tx: Tx, application_id: UUID, status: str) -> None:
 
 async def offers_expired(tx: Tx, today: date) -> Sequence[UUID]:
     """Applications whose offer was open on its last day; at most 500."""
-    rows = await tx.run(
+    return await tx.column(
         select(offers.c.application_id)
         .where(offers.c.status == "open", offers.c.expires_on < today)
         .order_by(offers.c.application_id)
         .limit(500)
     )
-    return rows.scalars().all()
 
 
 def _decimals(scores: Mapping[str, Any]) -> dict[str, Decimal]:

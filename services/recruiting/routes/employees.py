@@ -9,7 +9,6 @@ from uuid import UUID
 from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic_core import to_jsonable_python
-from sqlalchemy.engine import RowMapping
 
 from services.recruiting.domain.employees import Employee, change, leave
 from services.recruiting.process.employees import check_others
@@ -17,7 +16,7 @@ from services.recruiting.repository import employees as repository
 from services.recruiting.repository.employees import Filters
 from services.recruiting.tables import employee_history, employees
 from shared.calendar import local_day
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.errors import IllegalState, NotFound
 from shared.events import Code, ExternalId
 from shared.http import CurrentTx, check_match, service_router, tag

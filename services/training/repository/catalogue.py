@@ -7,7 +7,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select, text, update
-from sqlalchemy.engine import RowMapping
 
 from services.training.domain.catalogue import Course, Purpose, Source, WhoLearns, check_programme
 from services.training.domain.coaching import DISPUTED, Audit
@@ -16,7 +15,7 @@ from services.training.repository.rows import add, add_all, change
 from services.training.tables.base import employees
 from services.training.tables.catalogue import courses, enrolments, programmes
 from shared.calendar import local_day
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.errors import Invalid, NotFound
 from shared.ids import new_id
 
@@ -70,9 +69,7 @@ async def check(tx: Tx, purpose: Purpose, codes: Sequence[str]) -> None:
 
 async def courses_by_competency(tx: Tx) -> dict[str, str]:
     """Competency → the course that teaches it; of several the first by code."""
-    rows = await tx.tuples(
-        select(courses.c.code, courses.c.competencies).where(courses.c.current).order_by(courses.c.code.desc())
-    )
+    rows = await tx.tuples(text("SELECT code, competencies FROM training.courses WHERE current ORDER BY code DESC"))
     return {competency: row.code for row in rows for competency in row.competencies}
 
 
@@ -116,9 +113,13 @@ async def enrol_one(tx: Tx, wish: Wish, actor: str) -> RowMapping:
 
 async def open_of(tx: Tx, employee_ids: Collection[UUID]) -> list[tuple[UUID, str]]:
     """Employee and course of the enrolments that are not done."""
-    it = enrolments.c
-    query = select(it.employee_id, it.course).where(it.employee_id.in_(employee_ids))
-    rows = await tx.tuples(query.where(it.status.in_(("enrolled", "on_hold"))))
+    rows = await tx.tuples(
+        text("""
+        SELECT employee_id, course FROM training.enrolments
+        WHERE employee_id = ANY(CAST(:ids AS uuid[])) AND status IN ('enrolled', 'on_hold')
+        """),
+        {"ids": list(employee_ids)},
+    )
     return [(row.employee_id, row.course) for row in rows]
 
 

@@ -7,16 +7,15 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Select, or_, select, text, update
-from sqlalchemy.engine import RowMapping
 
 from services.training.domain.coaching import OPEN, Assignment, Status, differences, settled, values_of
 from services.training.domain.rules import Condition, Firing, Rule, Trainability
 from services.training.repository.people import sight
 from services.training.repository.rows import add_all
 from services.training.tables.base import employees
-from services.training.tables.coaching import coaching_assignments, coaching_history, coaching_rules, competencies
+from services.training.tables.coaching import coaching_assignments, coaching_history, coaching_rules
 from shared.contracts.qa import FailedCriterion
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.identity import Principal
 
 
@@ -76,11 +75,14 @@ def rule_of(row: RowMapping) -> Rule:
 
 
 async def rules(tx: Tx) -> list[Rule]:
-    return [rule_of(row) for row in await tx.all(select(coaching_rules))]
+    return [rule_of(row) for row in await tx.all(_RULES)]
+
+
+_RULES = select(coaching_rules)
 
 
 async def trainability(tx: Tx) -> dict[str, Trainability]:
-    rows = await tx.tuples(select(competencies.c.code, competencies.c.trainability))
+    rows = await tx.tuples(text("SELECT code, trainability FROM training.competencies"))
     return {row.code: row.trainability for row in rows}
 
 

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, text, update
-from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import IntegrityError
 
 from services.training.domain.catalogue import Course, check_attempt, lacks
@@ -32,7 +31,7 @@ from shared.contracts.training import (
     ExaminationFailed,
     ExaminationPassed,
 )
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.errors import IllegalState, Invalid
 from shared.numbers import rounded
 

@@ -7,14 +7,13 @@ from uuid import UUID
 
 from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.engine import RowMapping
 
 from services.training.domain.calendar import Deadline, DeadlineRule, deadlines
 from services.training.repository.rows import change, record
 from services.training.tables import planning as tables
 from services.training.tables.surveys import surveys
 from shared.calendar import local_day
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.ids import new_id
 
 

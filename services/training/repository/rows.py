@@ -7,10 +7,9 @@ from uuid import UUID
 from pydantic_core import to_json, to_jsonable_python
 from sqlalchemy import Table, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.engine import RowMapping
 
 from services.training.tables.base import records, reminders
-from shared.db import Tx
+from shared.db import RowMapping, Tx
 from shared.errors import NotFound
 from shared.ids import new_id
 
@@ -31,8 +30,7 @@ async def add_all(
         SELECT {columns} FROM jsonb_populate_recordset(NULL::{tx.schema}.{table}, CAST(:rows AS jsonb))
         {f"ON CONFLICT {conflict}" if conflict else ""} {f"RETURNING {returning}" if returning else ""}
     """
-    result = await tx.run(text(statement), {"rows": to_json(rows).decode()})
-    return result.mappings().all() if returning else []
+    return await tx.all(text(statement), {"rows": to_json(rows).decode()})
 
 
 async def find(tx: Tx, table: Table, id: UUID, *, hold: bool = False) -> RowMapping:
