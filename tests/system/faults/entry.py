@@ -22,6 +22,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 from sqlalchemy import MetaData
 
+import services.all  # so that those forked have them
 import services.one
 from services.__main__ import main
 from shared import ids, kafka
