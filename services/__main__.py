@@ -1,5 +1,6 @@
 """The command line: what can an operator, a developer or a newcomer do?"""
 
+import asyncio
 import contextlib
 import gc
 import sys
@@ -102,8 +103,6 @@ def _run_one(name: str, host: str | None, port: int | None, *, api: bool) -> Non
 @app.command()
 def migrate(service: Annotated[str, typer.Argument(help="One service, or 'all'.")] = "all") -> None:
     """Bring the schema of a service to what this release expects."""
-    import asyncio
-
     from services.one import NAMES, named
     from shared.migrations import Schema
     from shared.migrations import migrate as bring
@@ -127,8 +126,6 @@ def migrate(service: Annotated[str, typer.Argument(help="One service, or 'all'."
 @topics.command("create")
 def create_topics() -> None:
     """Create the topics that are missing, with partitions, replication and retention from the settings."""
-    import asyncio
-
     from aiokafka.errors import KafkaError
 
     from shared import contracts, kafka
