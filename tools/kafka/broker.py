@@ -32,7 +32,6 @@ POM = Path(__file__).with_name("pom.xml")
 ROOT = POM.parent.parent.parent
 LAUNCHER = ROOT / "shared" / "launch.py"
 JAVA = 17  # what Kafka 4 asks for
-LIGHTLY = "-XX:TieredStopAtLevel=1"
 READY_WITHIN = 60.0  # seconds; three on two idle cores
 
 SETTINGS = {
@@ -87,17 +86,16 @@ class Broker:
     @classmethod
     def start(
         cls, settings: Mapping[str, str] | None = None, *, heap: str = "512m", keep: bool = False, listen: str = "",
-        users: Mapping[str, str] | None = None, brief: bool = False,
+        users: Mapping[str, str] | None = None,
     ) -> Self:  # fmt: skip
         """Bring the jars, format the storage, run, return when it answers; `keep` leaves the data.
 
         `listen` is one more listener, such as SASL_SSL://127.0.0.1:9095; `users`, name → password, are who may come
-        by SCRAM-SHA-512. `brief`: for minutes rather than hours, compiled lightly, which halves the work of its start.
+        by SCRAM-SHA-512.
         """
         jars = fetch()
         options = [f"-Xms{heap}", f"-Xmx{heap}", "-XX:+UseSerialGC"]
         options += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dlog4j2.disable.jmx=true"]
-        options += [LIGHTLY] if brief else []
         java = [find_java(), *options, "-cp", f"{jars}/*"]
         _remove_left_over()
         directory = Path(tempfile.mkdtemp(prefix=f"headset-kafka-{'kept' if keep else os.getpid()}-"))
@@ -165,15 +163,7 @@ class Broker:
         lines = [f"{name}={value}\n" for name, value in {**SETTINGS, **own, **settings}.items()]
         (self.directory / "server.properties").write_text("".join(lines))
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = [
-            *self._java,
-            LIGHTLY,
-            "kafka.tools.StorageTool",
-            "format",
-            f"--cluster-id={cluster}",
-            "-c",
-            "server.properties",
-        ]
+        tool = [*self._java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", "server.properties"]
         for name, password in users.items():
             tool += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
         done = subprocess.run(tool, cwd=self.directory, capture_output=True, text=True, check=False)
