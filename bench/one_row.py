@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from sqlalchemy import text
 
-import services.all as composition
+import services.one as composition
 from services.__main__ import main
 from services.training.app import service as training
 from shared.contracts.qa import AuditFailed
@@ -37,5 +37,6 @@ async def note(event: AuditFailed, tx: Tx) -> None:
 
 if __name__ == "__main__":
     policy = {"each": note, "batch": note_all}[sys.argv.pop(1)]
-    composition.SERVICES = (replace(training, policies={AuditFailed: [policy]}),)
+    measured = replace(training, policies={AuditFailed: [policy]})
+    composition.named = lambda name: measured
     sys.exit(main())

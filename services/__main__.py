@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -79,10 +80,10 @@ def work(service: ServiceName, host: Host = None, port: Port = None) -> None:
 
 
 def _run_one(name: str, host: str | None, port: int | None, *, api: bool) -> None:
-    from services.all import named
     from services.embedded import bound, leaving_on_sigterm
     from services.embedded import run as run_loop
     from services.embedded import serve as answer
+    from services.one import named
     from shared import logs
     from shared.kafka import KafkaBus
     from shared.run import Runtime
@@ -102,12 +103,12 @@ def _run_one(name: str, host: str | None, port: int | None, *, api: bool) -> Non
 @app.command()
 def migrate(service: Annotated[str, typer.Argument(help="One service, or 'all'.")] = "all") -> None:
     """Bring the schema of a service to what this release expects."""
-    from services.all import SERVICES, named
+    from services.one import NAMES, named
     from shared.migrations import Schema
     from shared.migrations import migrate as bring
 
     settings = settings_with()
-    for one in SERVICES if service == "all" else (named(service),):
+    for one in [named(name) for name in (NAMES if service == "all" else [service])]:
         url = settings.url_of(one.name)
         if url is None:
             raise CannotStart("No database is named; set DATABASE_URL to a PostgreSQL address.")
@@ -203,6 +204,7 @@ def flows() -> None:
 
 def main() -> None:
     """Entry point: an expected failure is one line and exit code 1."""
+    gc.set_threshold(50_000, 20, 100)  # what is loaded stays, and is looked through again and again while it is loaded
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except CannotStart as error:

@@ -1,13 +1,9 @@
 """All services, in one place: whoever runs or documents them reads this list."""
 
-from services.performance.app import service as performance
-from services.qa.app import service as qa
-from services.recruiting.app import service as recruiting
-from services.training.app import service as training
-from shared.errors import CannotStart
+from services.one import NAMES, named
 from shared.service import Service
 
-SERVICES: tuple[Service, ...] = (recruiting, training, performance, qa)
+SERVICES: tuple[Service, ...] = tuple(named(name) for name in NAMES)
 
 
 def flows() -> list[str]:
@@ -17,16 +13,4 @@ def flows() -> list[str]:
         for service in SERVICES
         for event, policies in service.policies.items()
         for policy in policies
-    )
-
-
-def named(name: str) -> Service:
-    """The service of this name, or `CannotStart`."""
-    for service in SERVICES:
-        if service.name == name:
-            return service
-    raise CannotStart(
-        "There is no service {name}; the services are {names}.",
-        name=name,
-        names=", ".join(s.name for s in SERVICES),
     )

@@ -11,7 +11,6 @@ from typing import Any
 
 import uvicorn
 
-from services.all import SERVICES
 from services.directory import prepare
 from shared import logs
 from shared.bus import LocalBus
@@ -106,6 +105,8 @@ def _embedded(settings: Settings, url: str) -> Settings:
 
 
 async def _serve_all(settings: Settings, listener: socket.socket, started: Started) -> int:
+    from services.all import SERVICES
+
     for service in SERVICES:
         await migrate(Schema(service.name, settings.url_of(service.name) or "", service.metadata, service.migrations))
     runtime = Runtime(SERVICES, settings, LocalBus())

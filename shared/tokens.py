@@ -14,14 +14,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 import jwt
 
 from shared.errors import Unauthenticated
-from shared.keys import ProviderKeys
 from shared.settings import ROLES, Role, Settings
+
+if TYPE_CHECKING:
+    from shared.keys import ProviderKeys
 
 Whose = Literal["own", "team", "all"]
 """With whose data: of oneself, also of those one leads, of everybody."""
@@ -54,7 +56,7 @@ class Verifier:
     def __init__(self, settings: Settings, *, remembered: int = 10_000) -> None:
         self._key = settings.jwt_key.get_secret_value() if settings.jwt_key else None
         self._settings = settings
-        self._provider = ProviderKeys(settings.jwks_url) if settings.jwks_url else None
+        self._provider = _keys_at(settings.jwks_url) if settings.jwks_url else None
         self._edition = 0
         self._seen: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
         self._remembered = remembered
@@ -119,6 +121,12 @@ class Verifier:
             )
         ours = {settings.jwt_role_names.get(role) or role for role in roles}
         return Principal(sub, frozenset(ours) & frozenset(ROLES))
+
+
+def _keys_at(url: str) -> "ProviderKeys":
+    from shared.keys import ProviderKeys  # here, because whoever only signs needs no HTTP client
+
+    return ProviderKeys(url)
 
 
 def sign(settings: Settings, sub: str, *roles: Role, valid: timedelta = timedelta(hours=12)) -> str:

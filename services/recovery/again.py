@@ -6,7 +6,7 @@ from datetime import datetime
 
 import typer
 
-from services.all import named
+from services.one import named
 from services.recovery.place import run
 from shared import history, metrics
 from shared.db import Database

@@ -10,7 +10,8 @@ from typing import Any
 import typer
 from sqlalchemy import text
 
-from services.all import SERVICES, named
+from services.all import SERVICES
+from services.one import named
 from services.recovery.place import Place, place, run
 from shared import backups, history
 from shared.backups import About

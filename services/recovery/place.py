@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import typer
 from sqlalchemy import text
 
-from services.all import SERVICES, named
+from services.all import SERVICES
 from services.embedded import database
+from services.one import named
 from shared.db import Database
 from shared.delivery import TooManyDead, is_outage
 from shared.errors import CannotStart, Problem

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from services.all import named
+from services.one import named
 from tests.deploy.reading import NAMES, SECRETS, Unset, compose, interpolated, ours
 from tools.kustomize import ROOT
 

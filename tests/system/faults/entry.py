@@ -22,7 +22,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 from sqlalchemy import MetaData
 
-import services.all
+import services.all  # so that those forked have them
+import services.one
 from services.__main__ import main
 from shared import ids, kafka
 from shared.authorisation import table
@@ -76,7 +77,7 @@ def named(name: str) -> Service:
             return _named(name)
 
 
-_named = services.all.named
+_named = services.one.named
 
 
 def skew(seconds: float) -> None:
@@ -102,7 +103,7 @@ def run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> No
         os.dup2(said.fileno(), sys.stdout.fileno())
         os.dup2(said.fileno(), sys.stderr.fileno())
     sys.argv = ["headset", *command]
-    services.all.named = named
+    services.one.named = named
     kafka.AIOKafkaConsumer = QuickConsumer
     if planted := os.environ.get("FAULT_PLANTED"):
         PLANTED[planted]()
