@@ -25,8 +25,8 @@ from shared.service import Job
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 20_000
-"""So many calls in one transaction, some 50 million a day."""
+AT_ONCE = 10_000
+"""So many calls in one transaction, 29 million a day."""
 
 RETENTION_DDL = """
 CREATE TABLE {schema}.call_retention (what text PRIMARY KEY, day date NOT NULL);
