@@ -52,6 +52,7 @@ async def left_out(tx: Tx, table: str, days: Mapping[Call, date]) -> Set[Call]:
     """Which of these calls, given with their days, are not to be taken into this table, because they are too old."""
     horizon = await tx.scalar(text(f"SELECT day FROM {tx.schema}.call_retention WHERE what = 'horizon' FOR SHARE"))
     old = sorted(call for call, day in days.items() if day < horizon)
+    too_old = metrics.CALLS_LEFT_OUT.labels(tx.schema)  # there from the first call on, so that the first time is a rise
     if not old:
         return frozenset()
     # Locked, so that what is there stays there until this copy has changed it.
@@ -65,7 +66,7 @@ async def left_out(tx: Tx, table: str, days: Mapping[Call, date]) -> Set[Call]:
         {"calls": [call_id for call_id, _ in old], "agents": [agent_id for _, agent_id in old]},
     )
     unknown = set(old).difference((call_id, agent_id) for call_id, agent_id in there)
-    tx.on_commit(partial(metrics.CALLS_LEFT_OUT.labels(tx.schema).inc, len(unknown)))
+    tx.on_commit(partial(too_old.inc, len(unknown)))
     return unknown
 
 
