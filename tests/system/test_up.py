@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,9 @@ def watched(centre: Process, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             prometheus(directory, targets, alerts) as server,
         ):
             # What Prometheus goes on saying for five minutes of a process that is down; and the same of one that is up.
+            ends = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
             late = [
-                {"labels": {"alertname": "HeadsetErrors", "process": process, "severity": "page"}}
+                {"labels": {"alertname": "HeadsetErrors", "process": process, "severity": "page"}, "endsAt": ends}
                 for process in ("qa-api", "up")
             ]
             httpx.post(f"{alerts}/api/v2/alerts", json=late).raise_for_status()
