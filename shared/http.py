@@ -42,6 +42,7 @@ from shared.errors import (
 from shared.i18n import preferred, say
 from shared.identity import Verifier, principal_of
 from shared.limits import Limits
+from shared.openapi import MEDIA_TYPE
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -180,7 +181,7 @@ def check_match(request: Request, version: int) -> None:
 
 
 class _ProblemResponse(JSONResponse):
-    media_type = "application/problem+json"
+    media_type = MEDIA_TYPE
 
     def render(self, content: Any) -> bytes:
         return json.dumps(content, ensure_ascii=False).encode(errors="replace")  # fields may be named by anything

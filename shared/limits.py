@@ -1,6 +1,7 @@
 """How many requests may one identity make? A token bucket for each, in this process, for about the latest ten thousand.
 
-A bucket holds as many requests as may be made in a second, so short bursts pass. Replicas count each for itself.
+A bucket holds as many requests as may be made in a second, so short bursts pass. Replicas count each for itself; what
+that means for all of them, and what the ingress adds, says docs/security.md.
 """
 
 import time

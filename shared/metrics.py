@@ -76,6 +76,15 @@ BREACHES = Gauge(
     ["service", "invariant"],
 )
 
+CALLS_ERASED = Counter(
+    "headset_calls_erased_total", "Calls erased because they were kept for as long as they may be.", ["service"]
+)
+CALLS_LEFT_OUT = Counter(
+    "headset_calls_left_out_total",
+    "Copies of calls that are not there and older than calls are kept; they were not taken.",
+    ["service"],
+)
+
 # The business loop.
 AUDITS = Counter(
     "headset_audits_told_total",

@@ -25,6 +25,7 @@ from shared.errors import CannotStart
 from shared.http import GuardedRoute, add_problem_handlers, with_middleware
 from shared.ids import first_id_at
 from shared.ingest import ingest_router
+from shared.openapi import Application
 from shared.operations import operations_router
 from shared.reads import reads_router
 from shared.relay import Relay
@@ -207,7 +208,7 @@ def create_app(runtime: Runtime, *, api: bool = True) -> FastAPI:
         finally:
             await runtime.stop()
 
-    app = FastAPI(
+    app = Application(
         title="Headset",
         description="The people side of a call centre: recruiting, training, quality, performance.",
         lifespan=lifespan,

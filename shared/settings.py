@@ -97,6 +97,9 @@ class Settings(BaseSettings):
     client_secret: SecretStr | None = Field(None, description="The secret that goes with it.")
     rate_limit: int = Field(0, ge=0, description="Requests a second of one identity in one process; 0 is no limit.")
     reads_retention_days: int = Field(730, ge=1, description="How long it is kept who read personal data.")
+    call_retention_days: int | None = Field(
+        None, ge=30, description="How long calls are kept that nothing refers to; without it for ever."
+    )
 
     traces: str | None = Field(
         None,

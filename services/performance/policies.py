@@ -26,6 +26,7 @@ from shared.contracts.training import AttendanceNoted, ExaminationFailed, Examin
 from shared.db import Tx
 from shared.delivery import Delivered, Policies, bulk
 from shared.people import PEOPLE_POLICIES
+from shared.retention import erasing
 from shared.service import Job
 
 
@@ -128,5 +129,7 @@ POLICIES: Policies = {
     FailuresListed: [find_fails_not_entered],
 }
 
-JOBS = (Job("weightings", timedelta(hours=1), weightings.publish),)
-"""For those judged before the release that began to publish them."""
+JOBS = (
+    Job("weightings", timedelta(hours=1), weightings.publish),  # those judged before the release that began to do so
+    erasing(facts.ERASE_CALLS),
+)

@@ -10,6 +10,7 @@ from shared.contracts.training import CoachingCompleted
 from shared.db import Tx
 from shared.delivery import Delivered, Policies, bulk
 from shared.people import PEOPLE_POLICIES
+from shared.retention import erasing
 from shared.service import Job
 from shared.weightings import WEIGHTINGS_POLICIES
 
@@ -50,4 +51,5 @@ POLICIES: Policies = {
 JOBS = (
     Job("draws", timedelta(minutes=5), drawing.draw_what_is_due),
     Job("transcripts", timedelta(hours=1), checks.drop_old_transcripts),
+    erasing(recordings.ERASE),
 )

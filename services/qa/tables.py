@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from shared.mailbox import mailbox_tables
 from shared.people import people_tables
 from shared.reads import reads_table
+from shared.retention import AGES_FROM, retention_table
 from shared.weightings import weightings_table
 
 metadata = MetaData(schema="qa")
@@ -29,6 +30,7 @@ metadata = MetaData(schema="qa")
 mailbox_tables(metadata)
 reads_table(metadata)
 weightings_table(metadata)
+retention_table(metadata)
 employees, employee_logins, agent_holders = people_tables(metadata)
 
 NOBODY = ""
@@ -60,9 +62,10 @@ recordings = Table(
     Column("customer_ref", Text),
     Column("told_at", Moment, nullable=False),
     Column("told_by", Text(collation="C"), nullable=False),
-    # What arrives late finds its row by the unique key; the other two are those of lists, in their order. Calls that
-    # nobody answered are in neither.
+    # What arrives late finds its row by the unique key, what is erased by its age; the other two are those of lists, in
+    # their order. Calls that nobody answered are in neither.
     Index("recordings_once", "call_id", "agent_id", unique=True),
+    Index("recordings_by_age", text(AGES_FROM)),
     Index("recordings_by_day", "day", "started_at", "id", postgresql_where=_answered),
     Index("recordings_by_agent", "agent_id", "day", "started_at", "id", postgresql_where=_answered),
     # Only calls in vain and calls back: with all calls in it, keeping them took a tenth longer.
@@ -199,6 +202,7 @@ calibrations = Table(
     Column("seed", Integer, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("created_by", Text, nullable=False),
+    Index("calibrations_by_recording", "recording_id"),
 )
 
 scheduled_draws = Table(
@@ -255,6 +259,7 @@ audits = Table(
         unique=True,
         postgresql_where=text("moved_from IS NULL"),
     ),
+    Index("audits_by_recording", "recording_id"),
     Index("audits_moved_once", "moved_from", unique=True, postgresql_where=text("moved_from IS NOT NULL")),
     Index("audits_that_calibrate", "calibration_id", postgresql_where=text("calibration_id IS NOT NULL")),
     Index("audits_that_follow", "follows", postgresql_where=text("follows IS NOT NULL")),

@@ -12,6 +12,8 @@ from tools.kustomize import ROOT
 
 COMPOSE_ONLY = {"HEADSET_VERSION", "POSTGRES_PASSWORD", "GRAFANA_PASSWORD"}
 """What `.env` has beside settings."""
+COMMANDS_ONLY = {"HEADSET_TOKEN"}
+"""What `headset import` takes from the environment beside settings."""
 KUBERNETES_ONLY = {
     "HEADSET_KAFKA_SECURITY_PROTOCOL", "HEADSET_KAFKA_CA", "HEADSET_KAFKA_USERNAME", "HEADSET_KAFKA_PASSWORD",
     "HEADSET_TOPIC_PARTITIONS", "HEADSET_TOPIC_REPLICATION", "HEADSET_TOPIC_RETENTION_DAYS", "HEADSET_LOG_LEVEL",
@@ -38,9 +40,12 @@ def test_every_setting_is_documented() -> None:
     assert {known[variable] for variable in named(said("README.md")) & known.keys()} == set(Settings.model_fields)
 
 
-@pytest.mark.parametrize("path", ["Dockerfile", "docker-compose.yml", "docs/deploy.md", "deploy/k8s/base/settings.env"])
+WRITTEN = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
+
+
+@pytest.mark.parametrize("path", ["Dockerfile", "docker-compose.yml", "deploy/k8s/base/settings.env", *WRITTEN])
 def test_no_variable_is_named_that_sets_nothing(path: str) -> None:
-    assert named(said(path)) <= variables().keys() | COMPOSE_ONLY
+    assert named(said(path)) <= variables().keys() | COMPOSE_ONLY | COMMANDS_ONLY
 
 
 def test_compose_sets_what_there_is() -> None:

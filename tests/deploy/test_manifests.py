@@ -135,6 +135,7 @@ def test_what_is_referred_to_is_there(overlays: dict[str, Overlay], name: str) -
             assert metric["external"]["metric"]["selector"] == {"matchLabels": {"service": part.split("-")[0]}}
             assert one["spec"]["maxReplicas"] <= overlay.settings().topic_partitions
     [ingress] = overlay.all("Ingress").values()
+    assert ingress["metadata"]["annotations"] == {"nginx.ingress.kubernetes.io/upstream-hash-by": "$http_authorization"}
     [rule] = ingress["spec"]["rules"]
     led = {path["path"]: path["backend"]["service"] for path in rule["http"]["paths"]}
     assert led == {f"/{service}": {"name": f"{service}-api", "port": {"name": "http"}} for service in NAMES} | {

@@ -1,6 +1,6 @@
 """Eight processes, a real Kafka, a real PostgreSQL: does each failed audit lead to one assignment and one entry, and
 are they taken back with it, whatever is killed in between? Do training and recruiting, coaching and QA find to each
-other over Kafka?"""
+other over Kafka? Is it all one trace?"""
 
 import csv
 import json
@@ -24,6 +24,7 @@ from tests.recruiting_help import Office
 from tests.services.qa_help import answers, good
 from tests.system.processes import Process, run, stopped_at_the_end, wait_for
 from tests.system.test_recruiting_flow import interviewed
+from tests.traces import ASKED, AUDIT_FAILS, Collector, collecting
 
 pytestmark = pytest.mark.kafka
 KEY = "a key for the distributed test, long enough"
@@ -35,7 +36,8 @@ AUDITS = 40
 class Cluster:
     """The four services as eight processes."""
 
-    def __init__(self, environment: dict[str, str], directory: Path) -> None:
+    def __init__(self, environment: dict[str, str], directory: Path, traces: Collector) -> None:
+        self.traces = traces
         self._settings = Settings(jwt_key=KEY)
         self.environment = environment
         self.processes = {
@@ -65,18 +67,21 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def cluster(fresh_database: FreshDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with start_broker() as kafka:
+    with start_broker() as kafka, collecting() as traces:
         environment = {
             "DATABASE_URL": fresh_database("distributed"),
             "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
             "HEADSET_JWT_KEY": KEY,
             "HEADSET_TOPIC_PARTITIONS": "4",
             "HEADSET_POOL_SIZE": "4",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": traces.url,
+            "OTEL_TRACES_SAMPLER": "parentbased_always_off",  # only what somebody asks for
+            "OTEL_BSP_SCHEDULE_DELAY": "200",
         }
         for command in (("migrate", "all"), ("topics", "create"), ("topics", "create")):
             done = run(*command, environment=environment)
             assert done.returncode == 0, done.stderr
-        cluster = Cluster(environment, tmp_path_factory.mktemp("distributed"))
+        cluster = Cluster(environment, tmp_path_factory.mktemp("distributed"), traces)
         with stopped_at_the_end(list(cluster.processes.values())):
             for process in cluster.processes.values():
                 process.wait_ready(120)
@@ -122,9 +127,14 @@ def test_each_failed_audit_leads_to_one_assignment_and_one_entry(cluster: Cluste
         cycle = {"code": "now", "kind": "quarterly", "from": "2020-01-01", "to": "2099-12-31"}
         assert manager.post("/performance/cycles", json=cycle).status_code == 201
     audits = drawn(cluster)
+    asked_for = audits.pop(6)
+    failed = submit(cluster, asked_for, traceparent=ASKED)
+    wait_for("all hops of its trace", lambda: len(cluster.traces.spans) >= len(AUDIT_FAILS))
+    assert cluster.traces.hops(ASKED[36:52]) == AUDIT_FAILS
+    assert {span.trace for span in cluster.traces.spans} == {ASKED[3:35]}
     with ThreadPoolExecutor(4) as pool:
         half = len(audits) // 2
-        failed = sum(pool.map(lambda audit: submit(cluster, audit), audits[:half]))
+        failed += sum(pool.map(lambda audit: submit(cluster, audit), audits[:half]))
         for service in ("training", "performance"):
             cluster.processes["work", service].kill()
         failed += sum(pool.map(lambda audit: submit(cluster, audit), audits[half:]))
@@ -163,13 +173,14 @@ def drawn(cluster: Cluster) -> list[dict[str, Any]]:
     return [{**audit, "criteria": card["criteria"], "n": n} for n, audit in enumerate(draw["audits"])]
 
 
-def submit(cluster: Cluster, audit: dict[str, Any]) -> bool:
-    """Answer and submit; whether it failed. Four of five do."""
+def submit(cluster: Cluster, audit: dict[str, Any], **headers: str) -> bool:
+    """Answer and submit, with these headers; whether it failed. Four of five do."""
     fails = audit["n"] % 5 != 0
     answers = {c["key"]: {"value": "no" if fails else "yes", "comment": "heard"} for c in audit["criteria"]}
     with cluster.client("qa", "auditor", sub=audit["auditor_id"]) as auditor:
         auditor.put(f"/qa/audits/{audit['id']}/answers", json={"answers": answers}).raise_for_status()
-        result = auditor.post(f"/qa/audits/{audit['id']}/submit").raise_for_status().json()["result"]
+        answer = auditor.post(f"/qa/audits/{audit['id']}/submit", headers=headers)
+        result = answer.raise_for_status().json()["result"]
     assert result == ("failed" if fails else "passed")
     return fails
 

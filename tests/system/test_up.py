@@ -5,6 +5,8 @@ import re
 import signal
 import socket
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,16 @@ import httpx
 import psutil
 import pytest
 
-from tests.system.monitoring import metrics_in, prometheus, queries
+from tests.system.monitoring import Prometheus, Receiver, alertmanager, metrics_in, prometheus, queries, rules
 from tests.system.processes import Process, free_port, run, stopped_at_the_end, wait_for
 
 SERVICES = {"recruiting", "training", "performance", "qa"}
+UNWELL = """
+headset_relay_leader{service="ill"} 0
+headset_outbox_oldest_seconds{service="ill"} 900
+headset_dead_letters{service="ill"} 2
+"""
+PAGER, TICKETS = "/pager.example.com", "/tickets.example.com"
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +37,38 @@ def centre(home: Path) -> Iterator[Process]:
     process = started(home)
     with stopped_at_the_end([process]):
         yield process
+
+
+@dataclass
+class Watched:
+    prometheus: Prometheus
+    alerts: str
+    receiver: Receiver
+
+
+@pytest.fixture(scope="module")
+def watched(centre: Process, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """The centre, and beside it a process that is unwell, with Prometheus and Alertmanager.
+
+    For the whole module: what Alertmanager gathers for half a minute before it says so, it gathers during other tests.
+    """
+    receiver, directory = Receiver(UNWELL), tmp_path_factory.mktemp("watched")
+    targets = {"up": f"127.0.0.1:{centre.port}", "ill-worker": receiver.address}
+    try:
+        with (
+            alertmanager(directory, receiver.address) as alerts,
+            prometheus(directory, targets, alerts) as server,
+        ):
+            # What Prometheus goes on saying for five minutes of a process that is down; and the same of one that is up.
+            ends = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+            late = [
+                {"labels": {"alertname": "HeadsetErrors", "process": process, "severity": "page"}, "endsAt": ends}
+                for process in ("qa-api", "up")
+            ]
+            httpx.post(f"{alerts}/api/v2/alerts", json=late).raise_for_status()
+            yield Watched(server, alerts, receiver)
+    finally:
+        receiver.close()
 
 
 def started(home: Path, *more: str) -> Process:
@@ -64,23 +104,22 @@ def test_each_demo_role_sees_what_is_its_own(centre: Process, home: Path) -> Non
     assert len({person["team"] for person in people if person["agent_id"]}) == 2
 
 
-def test_prometheus_scrapes_it_and_answers_every_query(centre: Process, tmp_path: Path) -> None:
-    with prometheus(tmp_path, f"127.0.0.1:{centre.port}") as server:
-        wait_for("recorded series", lambda: server.ask("headset:invariant_breaches"), 60)
-        scraped = {it["metric"] for it in server.api("targets/metadata", match_target='{job="headset"}')}
-        for who, query in queries().items():
-            assert metrics_in(query) <= scraped, who
-            server.ask(query)
-        said = [rule for group in server.api("rules")["groups"] for rule in group["rules"]]
-        assert [rule["name"] for rule in said if rule["health"] != "ok"] == []
-        assert {one["metric"]["service"] for one in server.ask("headset:outbox_rows")} == SERVICES
-        assert {one["metric"]["service"] for one in server.ask("headset_relay_leader == 1")} == SERVICES
-        holds = {
-            (one["metric"]["service"], one["metric"]["invariant"])
-            for one in server.ask("headset:invariant_breaches == 0")
-        }
-        assert len(holds) == len(SERVICES) + 4
-        assert float(server.ask('sum(headset_audits_told_total{result="failed"})')[0]["value"][1]) > 0
+def test_prometheus_scrapes_it_and_answers_every_query(watched: Watched) -> None:
+    server = watched.prometheus
+    wait_for("recorded series", lambda: server.ask("headset:invariant_breaches"), 60)
+    scraped = {it["metric"] for it in server.api("targets/metadata", match_target='{job="headset"}')}
+    for who, query in queries().items():
+        assert metrics_in(query) <= scraped, who
+        server.ask(query)
+    said = [rule for group in server.api("rules")["groups"] for rule in group["rules"]]
+    assert [rule["name"] for rule in said if rule["health"] != "ok"] == []
+    assert {one["metric"]["service"] for one in server.ask("headset:outbox_rows")} == SERVICES
+    assert {one["metric"]["service"] for one in server.ask("headset_relay_leader == 1")} == SERVICES
+    holds = {
+        (one["metric"]["service"], one["metric"]["invariant"]) for one in server.ask("headset:invariant_breaches == 0")
+    }
+    assert len(holds) == len(SERVICES) + 4
+    assert float(server.ask('sum(headset_audits_told_total{result="failed"})')[0]["value"][1]) > 0
 
 
 def test_what_must_always_hold_does(centre: Process, home: Path) -> None:
@@ -150,3 +189,32 @@ def test_what_cannot_start_says_so_in_one_line(tmp_path: Path) -> None:
             assert ended.returncode == 1, ended
             assert ended.stderr.count("\n") == 1, ended.stderr
             assert hint in ended.stderr
+
+
+def test_who_is_on_call_hears_each_thing_once_and_not_what_follows_from_it(watched: Watched) -> None:
+    """Last, because Alertmanager gathers for half a minute, as it is configured."""
+    told = watched.receiver.of
+    pages = ("HeadsetDown", "HeadsetNoRelay", "HeadsetErrors")
+    wait_for("pages and a ticket", lambda: all(told(PAGER, it) for it in pages) and told(TICKETS, "HeadsetDeadLetters"))
+    [down] = told(PAGER, "HeadsetDown")  # one page of eight alerts, not eight pages
+    processes = {f"{service}-{kind}" for service in SERVICES for kind in ("api", "worker")}
+    assert {alert["annotations"]["summary"] for alert in down["alerts"]} == {f"No {it} answers." for it in processes}
+    [errors] = told(PAGER, "HeadsetErrors")
+    assert [alert["labels"]["process"] for alert in errors["alerts"]] == ["up"]  # that of qa-api follows from its end
+    [no_relay] = told(PAGER, "HeadsetNoRelay")
+    assert no_relay["groupLabels"] == {"alertname": "HeadsetNoRelay", "service": "ill"}
+    assert told(PAGER, "HeadsetOutboxStuck") == []
+    [dead] = told(TICKETS, "HeadsetDeadLetters")
+    assert "2 letters could not be handled" in dead["commonAnnotations"]["summary"]
+    assert not [it for it in pages if told(TICKETS, it)]
+    assert not told(PAGER, "HeadsetDeadLetters")
+    written = {rule["alert"]: rule["annotations"]["runbook"] for rule in rules() if "alert" in rule}
+    for group in (down, no_relay, dead):
+        assert group["status"] == "firing"
+        assert group["commonAnnotations"]["runbook"] == written[group["groupLabels"]["alertname"]]
+
+    silent = httpx.get(f"{watched.alerts}/api/v2/alerts", params={"active": False}).raise_for_status().json()
+    assert {(it["labels"]["alertname"], it["labels"].get("process")) for it in silent} == {
+        ("HeadsetErrors", "qa-api"),
+        ("HeadsetOutboxStuck", None),
+    }

@@ -19,6 +19,8 @@ from services.performance import tables
 from services.performance.domain.facts import AttendanceFact, CallFact, CaseFact, RatingFact, TrainingFact
 from services.performance.domain.indicators import DAILY_LIMIT, SUMS, Source, Spread, limit_of
 from shared.db import RowMapping, Tx
+from shared.errors import IllegalState
+from shared.retention import AGES_FROM, left_out
 
 Fact = CallFact | CaseFact | RatingFact | AttendanceFact
 
@@ -40,6 +42,8 @@ class Counted:
     measures: Mapping[str, Measure]
     beside: str = ""
     """Another statement over `moved`, the facts as they say now and, with `sign` -1, as they said before."""
+    erased: bool = False
+    """Its facts may have been erased for their age (`shared.retention`); their sums stay."""
     key: tuple[str, ...] = field(init=False)
     record: TextClause = field(init=False)
 
@@ -107,6 +111,7 @@ CALLS = Counted(
         ),
     },
     _WITHIN,
+    erased=True,
 )
 CASES = Counted(
     CaseFact,
@@ -143,18 +148,49 @@ async def record(tx: Tx, kind: Counted, given: Sequence[Fact]) -> None:
         known = newest.setdefault(fact[:width], fact)
         if known[width : width + 2] < fact[width : width + 2]:
             newest[fact[:width]] = fact
+    if kind.erased:
+        day = kind.row._fields.index("day")
+        for key in await left_out(tx, kind.facts.fullname, {key: fact[day] for key, fact in newest.items()}):
+            del newest[key]
+        if not newest:
+            return
     rows = [newest[key] for key in sorted(newest)]  # one order everywhere: no deadlocks
     await tx.run(kind.record, dict(zip(kind.row._fields, map(list, zip(*rows, strict=True)), strict=True)))
 
 
-async def count_within(tx: Tx, seconds: int) -> None:
+ERASE_CALLS = text(f"""
+    WITH gone AS (
+        DELETE FROM performance.call_facts WHERE ctid = ANY(ARRAY(
+            SELECT ctid FROM performance.call_facts WHERE {AGES_FROM} >= :since AND {AGES_FROM} < :until
+            ORDER BY {AGES_FROM} LIMIT :most FOR UPDATE))
+        RETURNING {AGES_FROM} AS aged
+    )
+    SELECT count(*), max(aged) FROM gone
+""")
+
+
+_ERASED = text("""
+    SELECT day FROM performance.call_retention
+    WHERE what = 'horizon' AND day > least(:valid_from, (
+        SELECT min(first_day) FROM performance.cycles WHERE last_day >= :valid_from AND status <> 'finalised'))
+""")
+
+
+async def count_within(tx: Tx, seconds: int, valid_from: date) -> None:
     """From now on count the calls answered within so many seconds, and count those that are there already, once.
 
     Whoever writes calls waits until this transaction has ended, or this for them: so each call counts exactly once.
+    Raises `IllegalState` where calls are erased that appraisals from `valid_from` on would ask for.
     """
     there = text("SELECT seconds FROM performance.call_limits WHERE seconds = :seconds")
     if seconds == DAILY_LIMIT or await tx.scalar(there, {"seconds": seconds}):
         return
+    if gone := await tx.scalar(_ERASED, {"valid_from": valid_from}):
+        raise IllegalState(
+            "Calls before {day} are erased, and a limit that is new cannot count them any more: let the definition "
+            "hold from a later day, after every open cycle that begins before {day}.",
+            day=gone,
+        )
     await tx.run(text("SET LOCAL statement_timeout = '15min'"))
     await tx.run(text("LOCK TABLE performance.call_facts IN SHARE ROW EXCLUSIVE MODE"))
     new = text("INSERT INTO performance.call_limits VALUES (:seconds) ON CONFLICT DO NOTHING RETURNING seconds")

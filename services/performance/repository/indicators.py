@@ -41,7 +41,7 @@ async def add(tx: Tx, new: Definition) -> RowMapping:
             version=newest["version"], indicator=new.indicator, day=newest["valid_from"],
         )  # fmt: skip
     if new.limit is not None:
-        await facts.count_within(tx, new.limit)
+        await facts.count_within(tx, new.limit, new.valid_from)
     told = new.model_dump(mode="json")
     row = await tx.first(
         insert(indicators)

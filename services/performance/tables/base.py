@@ -5,6 +5,7 @@ from sqlalchemy import MetaData
 from shared.mailbox import mailbox_tables
 from shared.people import people_tables
 from shared.reads import reads_table
+from shared.retention import retention_table
 from shared.unmet import unmet_table
 
 metadata = MetaData(schema="performance")
@@ -13,3 +14,4 @@ mailbox_tables(metadata)
 reads_table(metadata)
 employees, employee_logins, agent_holders = people_tables(metadata)
 unmet_table(metadata)
+retention_table(metadata)

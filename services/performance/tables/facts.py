@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.performance.tables.base import metadata
+from shared.retention import AGES_FROM
 
 call_facts = Table(
     "call_facts",
@@ -38,6 +39,7 @@ call_facts = Table(
     Column("hold_ms", Integer),
     Column("wrap_up_ms", Integer),
     Index("call_facts_by_day", "day", postgresql_using="brin"),
+    Index("call_facts_by_age", text(AGES_FROM)),
 )
 case_facts = Table(
     "case_facts",

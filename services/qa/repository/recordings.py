@@ -29,10 +29,12 @@ from sqlalchemy import (
 
 from services.qa.repository.people import Sight
 from services.qa.tables import NOBODY, agent_holders, employees, recordings
+from shared.calendar import local_day
 from shared.contracts.telephony import CallEnded
 from shared.db import RowMapping, Tx
 from shared.delivery import Delivered
 from shared.pages import Page, page, values_of
+from shared.retention import AGES_FROM, left_out
 
 # One statement for a batch, whatever it holds: new interactions, newer copies, older ones.
 _KEEP = text("""
@@ -82,6 +84,11 @@ async def keep(tx: Tx, delivered: Iterable[Delivered[CallEnded]]) -> None:
         other = newest.setdefault(key, copy)
         if other is not copy and (other.letter.time, other.letter.id) < (copy.letter.time, copy.letter.id):
             newest[key] = copy
+    days = {key: local_day(copy.event.started_at, tx.settings.zone) for key, copy in newest.items()}
+    for key in await left_out(tx, recordings.fullname, days):
+        del newest[key]
+    if not newest:
+        return
     keys = sorted(newest)  # one order everywhere: no deadlocks
     calls = [newest[key].event for key in keys]
     letters = [newest[key].letter for key in keys]
@@ -107,6 +114,26 @@ async def keep(tx: Tx, delivered: Iterable[Delivered[CallEnded]]) -> None:
             "told_by": [letter.id for letter in letters],
         },
     )
+
+
+# What a draw has chosen has an audit: its own, or one that the auditor had already.
+ERASE = text(f"""
+    WITH gone AS (
+        DELETE FROM qa.recordings WHERE ctid = ANY(ARRAY(
+            SELECT ctid FROM qa.recordings AS old WHERE {AGES_FROM} >= :since AND {AGES_FROM} < :until
+               AND NOT EXISTS (SELECT FROM qa.audits WHERE recording_id = old.id)
+               AND NOT EXISTS (SELECT FROM qa.calibrations WHERE recording_id = old.id)
+            ORDER BY {AGES_FROM} LIMIT :most FOR UPDATE))
+        RETURNING id, call_id, agent_id, {AGES_FROM} AS aged
+    ), unsaid AS (
+        DELETE FROM qa.transcripts USING gone WHERE recording_id = gone.id
+    ), unrated AS (
+        DELETE FROM qa.ratings AS rating USING gone
+        WHERE (rating.call_id, rating.agent_id) = (gone.call_id, gone.agent_id)
+    )
+    SELECT count(*), max(aged) FROM gone
+""")
+"""Interactions that nobody audits and nothing refers to, with what was said in them and how they were rated."""
 
 
 @dataclass(frozen=True, slots=True)
