@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from shared.contracts.performance import AppraisalFinalised
 from shared.contracts.qa import AuditPassed
+from shared.contracts.recruiting import EmployeeLeft
 from tests.services.test_training_coaching import deliver, overturned
 from tests.services.test_training_learning import ok
 from tests.services.test_training_rules import missed
@@ -203,6 +204,38 @@ async def test_a_plan_from_needs_to_what_came_of_it(world: World) -> None:
     over = f"{path}/changes/{more['changes'][-1]['id']}/decision"
     assert (await manager.post(over, json={"approved": True})).status_code == 422
     assert len((await trainer.get(path)).json()["entries"]) == 2  # nothing was changed
+
+
+async def test_an_entry_whose_trainer_leaves_wants_another(world: World) -> None:
+    trainer, manager, gone = world.as_("trainer"), world.as_("manager"), uuid4()
+    plan = await ok(await trainer.post("/training/plans", json={"kind": "year", "period": "2027", "budget": 100}))
+    path = f"/training/plans/{plan['id']}"
+    entry = {
+        "objective": "x", "content": "x", "course": "communication", "budget": 10, "trainer_id": str(gone),
+        "place": "Room 1", "starts_at": "2027-01-11T01:00:00Z", "ends_at": "2027-01-11T09:00:00Z",
+    }  # fmt: skip
+    for one in (entry, {**entry, "starts_at": None, "ends_at": None}, {**entry, "trainer_id": None}):
+        await ok(await trainer.post(f"{path}/entries", json=one))
+
+    async def wanting() -> list[bool]:
+        return [one["needs_trainer"] for one in (await trainer.get(path)).json()["entries"]]
+
+    for day, marked in ((date(2027, 1, 11), [True, False, False]), (date(2027, 1, 12), [False, False, False])):
+        for _ in range(2):
+            await deliver(world, EmployeeLeft(employee_id=gone, date=day))
+        assert await wanting() == marked
+    await deliver(world, EmployeeLeft(employee_id=gone, date=date(2026, 3, 2)))
+    assert await wanting() == [True, True, False]
+    await ok(await trainer.post(f"{path}/submission"), 200)
+    await ok(await manager.post(f"{path}/decision", json={"approved": True}), 200)
+    first = (await trainer.get(path)).json()["entries"][0]["id"]
+    refused = await trainer.post(f"{path}/entries/{first}/execution", json={})
+    assert (refused.status_code, "gone from 2026-03-02" in refused.json()["detail"]) == (409, True)
+    wanted = {"reason": "Trainer left", "removed": [first], "added": [{**entry, "trainer_id": str(uuid4())}]}
+    asked = (await ok(await trainer.post(f"{path}/changes", json=wanted)))["changes"][0]["id"]
+    after = await ok(await manager.post(f"{path}/changes/{asked}/decision", json={"approved": True}), 200)
+    assert [one["needs_trainer"] for one in after["entries"]] == [True, False, False]
+    await ok(await trainer.post(f"{path}/entries/{after['entries'][-1]['id']}/execution", json={}), 200)
 
 
 async def test_monthly_plans_keep_their_deadlines(world: World) -> None:

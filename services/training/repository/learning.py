@@ -8,11 +8,11 @@ from uuid import UUID
 
 from sqlalchemy import select, text, update
 from sqlalchemy.engine import RowMapping
-from sqlalchemy.exc import IntegrityError
 
 from services.training.domain.catalogue import Course, check_attempt, lacks
 from services.training.repository.catalogue import course_of
 from services.training.repository.rows import add, change, find, record
+from services.training.repository.trainers import check_here, untaken
 from services.training.tables.base import employees
 from services.training.tables.catalogue import (
     certifications,
@@ -183,23 +183,15 @@ async def plan_session(
     tx: Tx, course: RowMapping, trainer_id: UUID, seats: int, times: Sequence[Mapping[str, Any]], *, by: str,
     plan_entry_id: UUID | None = None,
 ) -> RowMapping:  # fmt: skip
-    """A session with its meetings. Raises `IllegalState` where room or trainer are taken."""
+    """A session with its meetings. Raises `IllegalState` where room or trainer are taken, or the trainer is gone."""
+    await check_here(tx, trainer_id, max(time["starts_at"] for time in times))
     row = await add(
         tx, sessions, by, course=course["code"], course_id=course["id"], trainer_id=trainer_id, seats=seats,
         status="planned", plan_entry_id=plan_entry_id, version=1,
     )  # fmt: skip
     for time in times:
-        try:
-            async with tx.connection.begin_nested():
-                await add(tx, meetings, by, session_id=row["id"], trainer_id=trainer_id, **time)
-        except IntegrityError as error:
-            if "meetings_one_" not in str(error.orig):
-                raise
-            what = "room" if "meetings_one_room" in str(error.orig) else "trainer"
-            raise IllegalState(
-                "The {what} is taken at {time}; choose another time, room or trainer.",
-                what=what, time=time["starts_at"].isoformat(),
-            ) from error  # fmt: skip
+        async with untaken(tx, time["starts_at"]):
+            await add(tx, meetings, by, session_id=row["id"], trainer_id=trainer_id, **time)
     return row
 
 

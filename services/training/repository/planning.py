@@ -11,6 +11,7 @@ from sqlalchemy.engine import RowMapping
 
 from services.training.domain.calendar import Deadline, DeadlineRule, deadlines
 from services.training.repository.rows import change, record
+from services.training.repository.trainers import entry_needs_trainer
 from services.training.tables import planning as tables
 from services.training.tables.surveys import surveys
 from shared.calendar import local_day
@@ -85,7 +86,9 @@ async def change_need(tx: Tx, id: UUID, actor: str, action: str, **values: Any) 
 
 async def entries(tx: Tx, plan_id: UUID, *, hold: bool = False) -> Sequence[RowMapping]:
     it = tables.plan_entries
-    query = select(it).where(it.c.plan_id == plan_id, it.c.status != "removed").order_by(it.c.id)
+    query = (
+        select(it, entry_needs_trainer(tx)).where(it.c.plan_id == plan_id, it.c.status != "removed").order_by(it.c.id)
+    )
     return await tx.all(query.with_for_update() if hold else query)
 
 

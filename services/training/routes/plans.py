@@ -50,9 +50,12 @@ class EntryIn(In):
 
 
 class EntryOut(EntryIn, Out):
+    """`needs_trainer`: it is not executed yet, and its trainer is gone by then."""
+
     id: UUID
     spent: Number
     status: Literal["planned", "executed", "removed"]
+    needs_trainer: bool
     version: int
 
 
