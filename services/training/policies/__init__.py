@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from services.training.policies import certificates, coaching, enrolment, planning, trainers
+from services.training.policies import appraisals, certificates, coaching, enrolment, planning, trainers
 from services.training.watching import find_fails_not_coached
 from shared.contracts.performance import AppraisalFinalised
 from shared.contracts.qa import AuditDisputed, AuditFailed, AuditOverturned, AuditPassed, AuditRescored, FailuresListed
@@ -34,7 +34,7 @@ POLICIES: Policies = {
     AuditDisputed: [coaching.wait_for_the_dispute],
     AuditFailed: [coaching.coach_what_was_missed],
     FailuresListed: [find_fails_not_coached],
-    AppraisalFinalised: [enrolment.train_after_low_appraisals, planning.note_low_appraisals],
+    AppraisalFinalised: [appraisals.train_after_low_appraisals],
 }
 """In one batch, bulk policies run in this order of events: what is known of an audit comes before its fail."""
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import Select, select, text, update
 from sqlalchemy.engine import RowMapping
 
 from services.training.domain.catalogue import Course, check_attempt, lacks
@@ -245,17 +245,25 @@ async def give_up_place(tx: Tx, place: RowMapping, *, by: str) -> None:
 
 async def places_of_leavers(tx: Tx, today: date, employee_id: UUID | None = None) -> Sequence[RowMapping]:
     """Seats, and places in line for one, that employees who have left, this one or any, have in sessions to come."""
+    query = _ahead(tx).join(employees, employees.c.employee_id == places.c.employee_id)
+    query = query.where(employees.c.left_on <= today)
+    return await tx.all(query if employee_id is None else query.where(places.c.employee_id == employee_id))
+
+
+async def places_ahead(tx: Tx, enrolment_ids: Sequence[UUID]) -> Sequence[RowMapping]:
+    """Seats, and places in line for one, that these enrolments have in sessions to come; the sessions are held."""
+    return await tx.all(_ahead(tx).where(places.c.enrolment_id.in_(enrolment_ids)))
+
+
+def _ahead(tx: Tx) -> Select[Any]:
     begun = select(meetings.c.id).where(meetings.c.session_id == sessions.c.id, meetings.c.starts_at <= tx.now)
-    query = (
+    return (
         select(places)
         .join(sessions, sessions.c.id == places.c.session_id)
-        .join(employees, employees.c.employee_id == places.c.employee_id)
         .where(places.c.status != "withdrawn", sessions.c.status == "planned", ~begun.exists())
-        .where(employees.c.left_on <= today)
         .order_by(sessions.c.id, places.c.id)
         .with_for_update(of=sessions)
     )
-    return await tx.all(query if employee_id is None else query.where(places.c.employee_id == employee_id))
 
 
 async def note_attendance(tx: Tx, meeting: RowMapping, present: Mapping[UUID, bool], *, by: str) -> None:

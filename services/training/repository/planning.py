@@ -64,17 +64,6 @@ async def propose_need(tx: Tx, actor: str, **values: Any) -> UUID | None:
     return id
 
 
-async def is_newest(tx: Tx, appraisal_id: UUID, revision: int) -> bool:
-    """Note this revision, and hold the appraisal until the transaction ends; False if it, or a later one, was known."""
-    made = insert(tables.appraisals).values(appraisal_id=appraisal_id, revision=revision)
-    newer = made.on_conflict_do_update(
-        index_elements=["appraisal_id"],
-        set_={"revision": made.excluded.revision},
-        where=tables.appraisals.c.revision < made.excluded.revision,
-    )
-    return await tx.scalar(newer.returning(tables.appraisals.c.revision)) is not None
-
-
 async def hold_need(tx: Tx, **where: Any) -> RowMapping | None:
     """The need with these values, locked until the transaction ends."""
     return await tx.first(select(tables.needs).filter_by(**where).with_for_update())
