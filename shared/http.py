@@ -33,6 +33,8 @@ from shared.errors import (
     FieldError,
     IllegalState,
     Invalid,
+    NotAllowed,
+    NotFound,
     Problem,
     StaleVersion,
     TooLarge,
@@ -200,7 +202,7 @@ def problem_response(problem: Problem, language: str, path: str) -> Response:
     }
     if problem.errors:
         body["errors"] = problem.errors
-    headers = {"Content-Language": language, **getattr(problem, "headers", {})}
+    headers = {"Content-Language": language, **problem.headers}
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if after := _RETRY_AFTER.get(problem.status):
@@ -211,10 +213,10 @@ def problem_response(problem: Problem, language: str, path: str) -> Response:
 async def _answer(request: Request, error: Exception) -> Response:
     settings: Settings = request.app.state.settings
     language = preferred(request.headers.get("accept-language"), settings.language)
-    return problem_response(_as_problem(error), language, request.scope["path"])
+    return problem_response(_as_problem(error, request), language, request.scope["path"])
 
 
-def _as_problem(error: Exception) -> Problem:
+def _as_problem(error: Exception, request: Request) -> Problem:
     match error:
         case Problem():
             return error
@@ -227,7 +229,7 @@ def _as_problem(error: Exception) -> Problem:
                 return BadRequest("The body is not valid JSON.", errors=wrong)
             return Invalid("Some fields are not valid; see errors.", errors=wrong)
         case HTTPException():
-            return _Plain(error)
+            return _refused(error, request)
         case ClientDisconnect():
             return BadRequest("The request ended before it was complete.")
         case _ if is_outage(error):
@@ -245,7 +247,7 @@ def _as_problem(error: Exception) -> Problem:
 
 
 class _Plain(Problem):
-    """What the framework refuses: no such path, no such method."""
+    """What else the framework refuses."""
 
     type = "about:blank"
 
@@ -253,7 +255,22 @@ class _Plain(Problem):
         super().__init__(str(error.detail))
         self.status = error.status_code  # type: ignore[misc]
         self.title = HTTPStatus(error.status_code).phrase  # type: ignore[misc]
-        self.headers = error.headers or {}
+
+
+def _refused(error: HTTPException, request: Request) -> Problem:
+    """What the framework refuses: no such path, no such method."""
+    problem: Problem
+    if error.status_code == 404:
+        problem = NotFound("There is nothing at {path}; /docs lists what there is.", path=request.scope["path"])
+    elif error.status_code == 405:
+        problem = NotAllowed(
+            "{path} does not take {method}; /docs lists what it takes.",
+            path=request.scope["path"], method=request.method,
+        )  # fmt: skip
+    else:
+        problem = _Plain(error)
+    problem.headers = error.headers or {}
+    return problem
 
 
 def add_problem_handlers(app: FastAPI) -> None:

@@ -75,11 +75,13 @@ async def untaken(tx: Tx, starts_at: datetime) -> AsyncIterator[None]:
     except IntegrityError as error:
         if "meetings_one_" not in str(error.orig):
             raise
-        what = "room" if "meetings_one_room" in str(error.orig) else "trainer"
+        if "meetings_one_room" in str(error.orig):
+            raise IllegalState(
+                "The room is taken at {time}; choose another time or room.", time=starts_at.isoformat()
+            ) from error
         raise IllegalState(
-            "The {what} is taken at {time}; choose another time, room or trainer.",
-            what=what, time=starts_at.isoformat(),
-        ) from error  # fmt: skip
+            "The trainer is taken at {time}; choose another time or trainer.", time=starts_at.isoformat()
+        ) from error
 
 
 async def to_come(tx: Tx, session_id: UUID) -> Sequence[RowMapping]:
