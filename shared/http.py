@@ -41,6 +41,7 @@ from shared.errors import (
     Unauthenticated,
     Unavailable,
 )
+from shared.fields import Said, in_language
 from shared.i18n import preferred, say
 from shared.identity import Verifier, principal_of
 from shared.limits import Limits
@@ -201,7 +202,7 @@ def problem_response(problem: Problem, language: str, path: str) -> Response:
         "instance": path,
     }
     if problem.errors:
-        body["errors"] = problem.errors
+        body["errors"] = in_language(problem.errors, language)
     headers = {"Content-Language": language, **problem.headers}
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
@@ -222,11 +223,13 @@ def _as_problem(error: Exception, request: Request) -> Problem:
             return error
         case RequestValidationError():
             wrong: list[FieldError] = [
-                {"field": ".".join(map(str, e["loc"][1:])) or str(e["loc"][0]), "message": e["msg"]}
+                {"field": ".".join(map(str, e["loc"][1:])) or str(e["loc"][0]), "message": Said.of(e)}
                 for e in error.errors()
             ]
             if any(e["type"] == "json_invalid" for e in error.errors()):
                 return BadRequest("The body is not valid JSON.", errors=wrong)
+            if wrong[0]["field"] == "body" and "json" not in request.headers.get("content-type", "json"):
+                return BadRequest("Say that the body is JSON: Content-Type: application/json.", errors=wrong)
             return Invalid("Some fields are not valid; see errors.", errors=wrong)
         case HTTPException():
             return _refused(error, request)

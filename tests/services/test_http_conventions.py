@@ -253,6 +253,11 @@ async def test_refusals_have_the_agreed_form(lab: Lab) -> None:
     assert [e["field"] for e in body["errors"]] == ["limit"]
     problem(await client.get("/lab/things?limit=501"), 422)
     body = problem(await client.post("/lab/things"), 422)
+    form = {"content-type": "application/x-www-form-urlencoded"}  # what curl says unless told otherwise
+    body = problem(await client.post("/lab/things", content=b'{"id": "a", "n": 1}', headers=form), 400)
+    assert "application/json" in body["detail"]
+    body = problem(await client.post("/lab/things", json={"id": "", "n": "x"}, headers={"accept-language": "zh"}), 422)
+    assert [e["message"] for e in body["errors"]] == ["至少须有 1 个字符", "须为整数"]
 
 
 async def test_refusals_are_in_the_readers_language(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
