@@ -162,7 +162,8 @@ def token(
         raise CannotStart("With HEADSET_JWKS_URL tokens come from the identity provider; get one there.")
     if not (settings.data / "signing.key").exists():
         raise CannotStart(
-            "There is no Headset in {directory} yet; start it with 'headset up'.", directory=settings.data
+            "There is no Headset in {directory}; start one with 'headset up', or name its directory with --data.",
+            directory=settings.data,
         )
     people = remembered(settings.data).get("people")
     known = people.get(roles[0]) if isinstance(people, dict) else None
@@ -217,7 +218,8 @@ def main() -> None:
         sys.exit(130)
     except Exception as error:
         if hasattr(error, "format_message"):  # click's own: wrong usage
-            typer.echo(f"headset: {error.format_message()}", err=True)
+            asked = getattr(getattr(error, "ctx", None), "command_path", "headset")
+            typer.echo(f"headset: {error.format_message().rstrip('.')}; see '{asked} --help'.", err=True)
             sys.exit(getattr(error, "exit_code", 2))
         raise
 

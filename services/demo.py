@@ -7,6 +7,9 @@ follow from it: a seeding that was killed in the middle goes on where it was, an
 import asyncio
 import json
 import random
+import shlex
+import shutil
+import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -311,10 +314,22 @@ def _tell(console: Console, speak: Say, address: str, known: dict[str, Any], set
     if people := known.get("people"):
         lines.append(speak("Roles: {roles}", roles=", ".join([*people, "admin", "service"])))
     if settings.jwks_url is None:
-        role = "auditor" if known.get("people") else "admin"
-        lines.append(speak("A token: {command}", command=f"headset token --as {role}"))
+        command = f"{_headset(settings)} --as {'manager' if known.get('people') else 'admin'}"
+        first = chain["audit"] if chain else "/qa/recordings"
+        lines.append(speak("A token: {command}", command=command))
+        lines.append(
+            speak("To ask: {command}", command=f'curl -H "Authorization: Bearer $({command})" {address}{first}')
+        )
         lines.append(
             speak("Its signing key and its users are its own, for this machine only; others need HEADSET_JWKS_URL.")
         )
     lines.append(speak("To stop: Ctrl-C"))
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
+
+
+def _headset(settings: Settings) -> str:
+    """How to get a token, to be typed in another terminal in the directory of this one."""
+    me, here = Path(sys.argv[0]), shutil.which("headset")
+    named = me.name == "headset" and not (here and Path(here).samefile(me))
+    data = [] if settings.data == Settings.model_fields["data"].default else ["--data", str(settings.data)]
+    return shlex.join([str(me) if named else "headset", "token", *data])

@@ -6,7 +6,7 @@ failure of a command and becomes one line and exit code 1. Anything else is a bu
 Both keep the English sentence and its values apart, so that the sentence can be looked up in a catalogue.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, NotRequired, TypedDict
 
 
@@ -37,6 +37,7 @@ class Problem(Exception):
         self.detail = detail
         self.values = values
         self.errors = list(errors)
+        self.headers: Mapping[str, str] = {}
 
 
 class BadRequest(Problem):
@@ -59,6 +60,12 @@ class NotFound(Problem):
     status = 404
     type = "/problems/not-found"
     title = "Not found"
+
+
+class NotAllowed(Problem):
+    status = 405
+    type = "/problems/not-allowed"
+    title = "Method not allowed"
 
 
 class IllegalState(Problem):

@@ -33,12 +33,15 @@ from shared.errors import (
     FieldError,
     IllegalState,
     Invalid,
+    NotAllowed,
+    NotFound,
     Problem,
     StaleVersion,
     TooLarge,
     Unauthenticated,
     Unavailable,
 )
+from shared.fields import Said, in_language
 from shared.i18n import preferred, say
 from shared.identity import Verifier, principal_of
 from shared.limits import Limits
@@ -200,8 +203,8 @@ def problem_response(problem: Problem, language: str, path: str) -> Response:
         "instance": path,
     }
     if problem.errors:
-        body["errors"] = problem.errors
-    headers = {"Content-Language": language, **getattr(problem, "headers", {})}
+        body["errors"] = in_language(problem.errors, language)
+    headers = {"Content-Language": language, **problem.headers}
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if after := _RETRY_AFTER.get(problem.status):
@@ -212,23 +215,25 @@ def problem_response(problem: Problem, language: str, path: str) -> Response:
 async def _answer(request: Request, error: Exception) -> Response:
     settings: Settings = request.app.state.settings
     language = preferred(request.headers.get("accept-language"), settings.language)
-    return problem_response(_as_problem(error), language, request.scope["path"])
+    return problem_response(_as_problem(error, request), language, request.scope["path"])
 
 
-def _as_problem(error: Exception) -> Problem:
+def _as_problem(error: Exception, request: Request) -> Problem:
     match error:
         case Problem():
             return error
         case RequestValidationError():
             wrong: list[FieldError] = [
-                {"field": ".".join(map(str, e["loc"][1:])) or str(e["loc"][0]), "message": e["msg"]}
+                {"field": ".".join(map(str, e["loc"][1:])) or str(e["loc"][0]), "message": Said.of(e)}
                 for e in error.errors()
             ]
             if any(e["type"] == "json_invalid" for e in error.errors()):
                 return BadRequest("The body is not valid JSON.", errors=wrong)
+            if wrong[0]["field"] == "body" and "json" not in request.headers.get("content-type", "json"):
+                return BadRequest("Say that the body is JSON: Content-Type: application/json.", errors=wrong)
             return Invalid("Some fields are not valid; see errors.", errors=wrong)
         case HTTPException():
-            return _Plain(error)
+            return _refused(error, request)
         case ClientDisconnect():
             return BadRequest("The request ended before it was complete.")
         case _ if is_outage(error):
@@ -246,7 +251,7 @@ def _as_problem(error: Exception) -> Problem:
 
 
 class _Plain(Problem):
-    """What the framework refuses: no such path, no such method."""
+    """What else the framework refuses."""
 
     type = "about:blank"
 
@@ -254,7 +259,22 @@ class _Plain(Problem):
         super().__init__(str(error.detail))
         self.status = error.status_code  # type: ignore[misc]
         self.title = HTTPStatus(error.status_code).phrase  # type: ignore[misc]
-        self.headers = error.headers or {}
+
+
+def _refused(error: HTTPException, request: Request) -> Problem:
+    """What the framework refuses: no such path, no such method."""
+    problem: Problem
+    if error.status_code == 404:
+        problem = NotFound("There is nothing at {path}; /docs lists what there is.", path=request.scope["path"])
+    elif error.status_code == 405:
+        problem = NotAllowed(
+            "{path} does not take {method}; /docs lists what it takes.",
+            path=request.scope["path"], method=request.method,
+        )  # fmt: skip
+    else:
+        problem = _Plain(error)
+    problem.headers = error.headers or {}
+    return problem
 
 
 def add_problem_handlers(app: FastAPI) -> None:

@@ -21,6 +21,7 @@ import shared.contracts  # noqa: F401  registers every event type
 from shared import tracing
 from shared.errors import BadRequest, FieldError, Invalid, TooLarge
 from shared.events import REGISTRY, Code, Event, ExternalId, Letter
+from shared.fields import Said
 from shared.http import CurrentTx, TransactionalRoute
 
 MOST_EVENTS = 1000
@@ -135,7 +136,7 @@ def _from_headers(request: Request, body: bytes) -> dict[str, Any]:
 
 def _refusal(error: ValidationError, body: bytes, kind: str, request: Request) -> Invalid | BadRequest:
     """Which event, by index and id, and which field. The values themselves are not repeated."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
+    found = error.errors(include_url=False, include_input=False)
     if any(e["type"] == "json_invalid" for e in found):
         return BadRequest("The body is not valid JSON.")
     if any(e["type"] == "list_type" and not e["loc"] for e in found):
@@ -149,7 +150,7 @@ def _refusal(error: ValidationError, body: bytes, kind: str, request: Request) -
         event_id = str(event.get("id", "?"))[:128] if isinstance(event, dict) else "?"
         if loc and loc[0] in REGISTRY:
             loc.pop(0)
-        message = e["msg"]
+        message: str = Said.of(e)
         if e["type"].startswith("union_tag"):
             loc, message = ["type"], "No event of this type is known."
         path = ".".join(["", *map(str, loc)])

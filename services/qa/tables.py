@@ -249,7 +249,7 @@ audits = Table(
     Column("follows", Uuid),
     Column("moved_from", Uuid),
     Column("calibration_id", Uuid, ForeignKey(calibrations.c.id)),
-    # An audit that was moved to the right employee stands beside the one that it came from.
+    # An audit that was moved to the right employee, or made after a voided one, stands beside that one.
     Index(
         "audits_once",
         "recording_id",

@@ -77,7 +77,8 @@ def place(settings: Settings, *, alone: bool = False) -> Iterator[Place]:
         return
     if not alone and not (settings.data / "signing.key").exists():
         raise CannotStart(
-            "There is no Headset in {directory} yet; start it with 'headset up'.", directory=settings.data
+            "There is no Headset in {directory}; start one with 'headset up', or name its directory with --data.",
+            directory=settings.data,
         )
     with database(settings) as url:
         yield Place(settings, url)

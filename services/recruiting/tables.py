@@ -64,6 +64,11 @@ employee_history = Table(
     Column("before", JSONB(none_as_null=True)),
     Column("after", JSONB, nullable=False),
     Index("employee_history_by_employee", "employee_id", "id"),
+    Index(
+        "employee_history_by_login",
+        text("(before ->> 'agent_id')"),
+        postgresql_where=text("before ->> 'agent_id' IS NOT NULL"),
+    ),
 )
 """Only ever added to."""
 

@@ -71,6 +71,8 @@ ACCESS = table(
     POST  /sessions/{id}/meetings/{meeting_id}/attendance        everybody:own trainer manager
     POST  /sessions/{id}/places                                  bookers
     POST  /sessions/{id}/places/{place_id}/withdrawal            bookers
+    PUT   /sessions/{id}/trainer                                 manager
+    GET   /sessions/{id}/trainers                                trainer manager
     GET   /surveys                                               everybody
     POST  /surveys                                               trainer manager
     GET   /surveys/{id}                                          everybody

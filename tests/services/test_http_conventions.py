@@ -233,11 +233,15 @@ async def test_refusals_have_the_agreed_form(lab: Lab) -> None:
     body = problem(await client.get("/lab/teams"), 403)
     assert "team_lead" in body["detail"]
     assert (await lab.as_("admin").get("/lab/teams")).status_code == 200
-    problem(await client.get("/lab/nothing"), 404)
+    body = problem(await client.get("/lab/nothing", headers={"accept-language": "zh"}), 404)
+    assert (body["type"], body["detail"]) == (
+        "/problems/not-found",
+        "/lab/nothing 处没有任何内容；可用的地址见 /docs。",
+    )
     body = problem(await client.get("/lab/things/none"), 404)
     assert body["instance"] == "/lab/things/none"
     refused = await client.delete("/lab/things")
-    problem(refused, 405)
+    assert "DELETE" in problem(refused, 405)["detail"]
     assert {"GET", "POST"} & set(refused.headers["allow"].split(", "))
     for content in (b"{", b"\xff\xfe", b"[" * 50_000, b'{"id": "a", "n": ' + b"1" * 5000 + b"}"):
         refused = await client.post("/lab/things", content=content, headers={"content-type": "application/json"})
@@ -249,6 +253,11 @@ async def test_refusals_have_the_agreed_form(lab: Lab) -> None:
     assert [e["field"] for e in body["errors"]] == ["limit"]
     problem(await client.get("/lab/things?limit=501"), 422)
     body = problem(await client.post("/lab/things"), 422)
+    form = {"content-type": "application/x-www-form-urlencoded"}  # what curl says unless told otherwise
+    body = problem(await client.post("/lab/things", content=b'{"id": "a", "n": 1}', headers=form), 400)
+    assert "application/json" in body["detail"]
+    body = problem(await client.post("/lab/things", json={"id": "", "n": "x"}, headers={"accept-language": "zh"}), 422)
+    assert [e["message"] for e in body["errors"]] == ["至少须有 1 个字符", "须为整数"]
 
 
 async def test_refusals_are_in_the_readers_language(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

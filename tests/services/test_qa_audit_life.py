@@ -1,5 +1,6 @@
 """Release, acknowledgement, voiding, the wrong agent, follow-ups: does each do what it says, and nobody else's work?"""
 
+import asyncio
 import itertools
 from datetime import date, timedelta
 from typing import Any
@@ -129,6 +130,26 @@ async def test_a_voided_draft_says_nothing(world: World, recording: str, me: UUI
     assert await told(world) == []
     assert await listed(world.as_("agent", sub=me), "/qa/audits") == []
     refused(await ann.put(f"/qa/audits/{audit['id']}/answers", json=answers()), 409)
+
+
+async def test_after_a_voided_audit_the_same_auditor_makes_another(world: World, recording: str, me: UUID) -> None:
+    """One at a time: only what was voided is not in the way, as a draft or submitted, and at once only one is made."""
+    ann, manager = world.as_("auditor", sub="ann"), world.as_("manager")
+    wanted, before = {"recording_id": recording, "scorecard": "short"}, None
+    for handed_in in (False, True, False):
+        made = await asyncio.gather(*(ann.post("/qa/audits", json=wanted) for _ in range(3)))
+        assert sorted(answer.status_code for answer in made) == [201, 409, 409]
+        [audit] = [answer.json() for answer in made if answer.status_code == 201]
+        assert (audit["moved_from"], audit["status"], audit["employee_id"]) == (before, "draft", str(me))
+        path = f"/qa/audits/{audit['id']}"
+        if handed_in:
+            good(await ann.put(f"{path}/answers", json=answers(resolution="no")))
+            good(await ann.post(f"{path}/submit"))
+            refused(await ann.post("/qa/audits", json=wanted), 409)
+        good(await manager.post(f"{path}/void", json={"reason": "x"}))
+        before = audit["id"]
+    assert await told(world) == ["qa.audit.failed.v1", "qa.audit.overturned.v1"]
+    assert {one["status"] for one in await listed(ann, "/qa/audits")} == {"voided"}
 
 
 async def test_the_wrong_agent(world: World, recording: str, me: UUID) -> None:

@@ -171,6 +171,34 @@ async def test_a_login_that_was_given_up_is_free(world: World) -> None:
     await enter(world, "1001")
 
 
+async def test_a_login_is_taken_until_the_day_on_which_it_is_given_up(world: World) -> None:
+    """Also where that day is still to come, and where somebody who was to have it never did."""
+    hr = world.as_("hr")
+
+    async def free_from(login: str, day: str, before: str) -> None:
+        early = await hr.post(PATH, json={"agent_id": login, "role": "agent", "date": before})
+        assert (early.status_code, f"until {day}" in early.json()["detail"]) == (409, True)
+        await enter(world, login, date=day)
+
+    one, two, three, four = [(await enter(world, f"100{n}", date="2026-01-05"))["id"] for n in range(4)]
+    for id, body in (
+        (one, {"agent_id": "2000", "date": "2026-05-01"}),
+        (two, {"team": "b", "date": "2026-05-01"}), (two, {"agent_id": "2001", "date": "2026-06-01"}),
+        (three, {"agent_id": "2002", "date": "2026-05-01"}), (three, {"agent_id": "3002", "date": "2026-05-01"}),
+        (four, {"agent_id": "2003", "date": "2026-05-01"}),
+    ):  # fmt: skip
+        assert (await hr.patch(f"{PATH}/{id}", json=body)).status_code == 200
+    assert (await hr.post(f"{PATH}/{two}/departure", json={"date": "2026-05-15"})).status_code == 200
+    assert (await hr.post(f"{PATH}/{four}/departure", json={"date": "2026-04-01"})).status_code == 200
+    await free_from("1000", "2026-05-01", "2026-04-30")
+    await free_from("1001", "2026-05-15", "2026-05-14")  # gone before the day of the change
+    await free_from("2002", "2026-05-01", "2026-03-02")  # others were told that it is somebody's from the first of May
+    await free_from("2003", "2026-05-01", "2026-04-01")
+    await free_from("1003", "2026-04-01", "2026-03-31")
+    assert (await hr.patch(f"{PATH}/{one}", json={"agent_id": "1000"})).status_code == 409  # it has passed on
+    assert (await hr.patch(f"{PATH}/{three}", json={"agent_id": "1002"})).status_code == 200  # back to one's own
+
+
 async def test_a_login_taken_twice_at_once(world: World) -> None:
     hr = world.as_("hr")
     for n in range(5):

@@ -21,7 +21,8 @@ from tests.services.test_training_coaching import (
     rescored,
     started,
 )
-from tests.services.test_training_learning import _by_hand, _session, enrolled, ok
+from tests.services.test_training_learning import TRAINER, _by_hand, _session, enrolled, ok
+from tests.services.test_training_planning import noon
 from tests.services.test_training_rules import disputed, firings
 from tests.world import World
 
@@ -142,3 +143,125 @@ async def test_a_leavers_seat_goes_to_the_next(world: World) -> None:
     newcomer = uuid4()
     await deliver(world, left(newcomer), started(newcomer))
     assert await enrolled(world, newcomer) == {}
+
+
+APRIL = datetime(2026, 4, 1, 1, tzinfo=UTC)
+
+
+async def wanting(world: World) -> set[str]:
+    """Sessions that need another trainer, by the list and by themselves."""
+    manager = world.as_("manager")
+    listed = (await manager.get("/training/sessions", params={"needs_trainer": True})).json()["items"]
+    others = (await manager.get("/training/sessions", params={"needs_trainer": False})).json()["items"]
+    assert {one["needs_trainer"] for one in listed} <= {True}
+    assert {one["needs_trainer"] for one in others} <= {False}
+    for one in (*listed, *others):
+        detail = (await manager.get(f"/training/sessions/{one['id']}")).json()
+        assert (detail["needs_trainer"], detail["status"]) == (one["needs_trainer"], one["status"])
+    return {one["id"] for one in listed}
+
+
+async def told(world: World) -> list[tuple[str, int]]:
+    items = (await world.as_("manager").get("/training/reminders", params={"kind": "deadline"})).json()["items"]
+    assert {item["who"] for item in items} <= {"manager"}
+    return [(item["subject"], item["days_before"]) for item in reversed(items)]
+
+
+async def test_in_any_order_a_trainers_sessions_want_another_one(world: World) -> None:
+    """From the day on which the trainer is gone, and not before; told again for a later day, not up to that one."""
+    before = await ok(await _session(world, "communication", APRIL - timedelta(days=1), 2))
+    after = await ok(await _session(world, "communication", APRIL, 2))
+    await ok(await _session(world, "communication", datetime(2026, 3, 2, 8, tzinfo=UTC), 2, room="2"))  # has begun
+    who = await ok(await _session(world, "communication", APRIL + timedelta(days=40), 2))
+    gone = left(TRAINER, date(2026, 4, 1))
+    for order in permutations((started(TRAINER), gone, started(TRAINER))):
+        for event in (*order, gone):
+            letter = world.letter(event)
+            await world.deliver("training", letter, letter)
+        assert await wanting(world) == {after["id"], who["id"]}
+        await deliver(world, left(TRAINER, date(2026, 4, 2)))
+        assert await wanting(world) == {who["id"]}
+        await deliver(world, left(TRAINER, date(2027, 1, 1)))  # stays after all
+        assert await wanting(world) == set()
+    await deliver(world, left(TRAINER, date(2026, 3, 31)))
+    assert await wanting(world) == {before["id"], after["id"], who["id"]}
+    refused = await _session(world, "communication", APRIL + timedelta(days=3), 2)
+    assert (refused.status_code, "gone from 2026-03-31" in refused.json()["detail"]) == (409, True)
+    subject = {one["id"]: f"session_trainer:{one['id']}:{TRAINER}" for one in (before, after, who)}
+    assert sorted(await told(world)) == sorted([(subject[before["id"]], 60), (subject[after["id"]], 60)])
+    for day, n in ((date(2026, 3, 12), 3), (date(2026, 3, 24), 4), (date(2026, 3, 30), 6)):
+        world.now = noon(day)
+        for _ in range(2):
+            await world.turn("training", "trainers")
+        assert len(await told(world)) == n
+    assert [n for what, n in await told(world) if what == subject[before["id"]]] == [60, 7, 1]
+    await ok(await world.as_("trainer").post(f"/training/sessions/{before['id']}/cancellation"), 200)
+    assert await wanting(world) == {after["id"], who["id"]}
+
+
+async def test_a_manager_gives_the_session_to_somebody_who_can_hold_it(world: World) -> None:
+    """Proposed is who held the course or is certified for it, is here and free then, and does not learn in it."""
+    trainer, manager = world.as_("trainer"), world.as_("manager")
+    often, once, busy, leaving, learning, certified, anybody = (uuid4() for _ in range(7))
+    body = {"name_en": "x", "name_zh": "x", "subject": "communication", "hours": 8, "code": "chat"}
+    await ok(
+        await trainer.post("/training/courses", json={**body, "method": "workshop", "certificate": {"valid_days": 90}})
+    )
+
+    async def session(who: UUID, at: datetime, room: str) -> Any:
+        times = [{"room": room, "starts_at": (at + timedelta(days=d)).isoformat(),
+                  "ends_at": (at + timedelta(days=d, hours=2)).isoformat()} for d in (0, 30)]  # fmt: skip
+        wanted = {"course": "chat", "trainer_id": str(who), "seats": 3, "meetings": times}
+        return await ok(await trainer.post("/training/sessions", json=wanted))
+
+    for n, who in enumerate((often, often, once, busy, leaving, learning)):
+        await deliver(world, started(who))
+        held = await session(who, datetime(2026, 2, 1, tzinfo=UTC) + timedelta(hours=3 * n), "2")
+        pupil = await _by_hand(world, anybody, "chat")
+        await ok(await trainer.post(f"/training/sessions/{held['id']}/places", json={"enrolment_id": pupil}))
+        path = f"/training/sessions/{held['id']}/meetings/{held['meetings'][0]['id']}/attendance"
+        await ok(await trainer.post(path, json={"present": {str(anybody): True}}), 200)
+    for who, day in ((certified, 60), (anybody, 1)):  # the other's certificate has run out by the last meeting
+        await deliver(world, started(who))
+        world.now = datetime(2026, 1, 2, tzinfo=UTC) + timedelta(days=day)
+        id = await _by_hand(world, who, "chat")
+        done = await trainer.post("/training/certifications", json={"enrolment_id": id})
+        assert done.status_code == 409, done.text
+        await world.rows("training", "UPDATE training.enrolments SET status = 'completed' WHERE id = :id", id=id)
+        await ok(await trainer.post("/training/certifications", json={"enrolment_id": id}))
+    world.now = datetime(2026, 3, 2, 4, tzinfo=UTC)
+    mine = await session(TRAINER, APRIL, "1")
+    await session(busy, APRIL + timedelta(days=30, hours=1), "3")
+    place = {"enrolment_id": await _by_hand(world, learning, "chat")}
+    await ok(await trainer.post(f"/training/sessions/{mine['id']}/places", json=place))
+    path = f"/training/sessions/{mine['id']}"
+    await deliver(world, left(TRAINER, date(2026, 4, 15)), left(leaving, date(2026, 5, 1)))
+    shown = (await ok(await manager.get(f"{path}/trainers"), 200))["items"]
+    assert [(one["employee_id"], one["held"], one["certified"]) for one in shown] == [
+        (str(often), 2, False), (str(once), 1, False), (str(certified), 0, True)
+    ]  # fmt: skip
+    assert await wanting(world) == {mine["id"]}
+
+    async def give(who: UUID, **how: Any) -> Any:
+        return await how.pop("by", manager).put(f"{path}/trainer", json={"trainer_id": str(who)}, **how)
+
+    assert (await give(often, by=trainer)).status_code == 403
+    assert (await give(often, headers={"If-Match": '"9"'})).status_code == 412
+    for who, why in ((busy, "trainer is taken"), (leaving, "gone from 2026-05-01")):
+        refused = await give(who)
+        assert (refused.status_code, why in refused.json()["detail"]) == (409, True)
+    world.now = APRIL + timedelta(hours=1)  # the first meeting is being held by who is still here
+    for _ in range(2):
+        after = await ok(await give(often), 200)
+    assert (after["trainer_id"], after["needs_trainer"], after["version"]) == (str(often), False, 2)
+    rows = await world.rows("training", "SELECT * FROM training.meetings WHERE session_id = :id", id=mine["id"])
+    assert {row["starts_at"]: row["trainer_id"] for row in rows} == {
+        APRIL: TRAINER, APRIL + timedelta(days=30): often
+    }  # fmt: skip
+    assert await wanting(world) == set()
+    await deliver(world, left(often, date(2026, 4, 20)))  # and the next one goes too
+    assert await wanting(world) == {mine["id"]}
+    world.now = APRIL + timedelta(days=31)
+    assert await wanting(world) == set()
+    assert (await give(once)).status_code == 409
+    assert (await manager.get(f"{path}/trainers")).status_code == 409

@@ -7,8 +7,9 @@ from uuid import UUID, uuid4
 
 from shared.contracts.performance import AppraisalFinalised
 from shared.contracts.qa import AuditPassed
+from shared.contracts.recruiting import EmployeeLeft
 from tests.services.test_training_coaching import deliver, overturned
-from tests.services.test_training_learning import ok
+from tests.services.test_training_learning import _session, ok, started
 from tests.services.test_training_rules import missed
 from tests.world import World
 
@@ -205,6 +206,38 @@ async def test_a_plan_from_needs_to_what_came_of_it(world: World) -> None:
     assert len((await trainer.get(path)).json()["entries"]) == 2  # nothing was changed
 
 
+async def test_an_entry_whose_trainer_leaves_wants_another(world: World) -> None:
+    trainer, manager, gone = world.as_("trainer"), world.as_("manager"), uuid4()
+    plan = await ok(await trainer.post("/training/plans", json={"kind": "year", "period": "2027", "budget": 100}))
+    path = f"/training/plans/{plan['id']}"
+    entry = {
+        "objective": "x", "content": "x", "course": "communication", "budget": 10, "trainer_id": str(gone),
+        "place": "Room 1", "starts_at": "2027-01-11T01:00:00Z", "ends_at": "2027-01-11T09:00:00Z",
+    }  # fmt: skip
+    for one in (entry, {**entry, "starts_at": None, "ends_at": None}, {**entry, "trainer_id": None}):
+        await ok(await trainer.post(f"{path}/entries", json=one))
+
+    async def wanting() -> list[bool]:
+        return [one["needs_trainer"] for one in (await trainer.get(path)).json()["entries"]]
+
+    for day, marked in ((date(2027, 1, 11), [True, False, False]), (date(2027, 1, 12), [False, False, False])):
+        for _ in range(2):
+            await deliver(world, EmployeeLeft(employee_id=gone, date=day))
+        assert await wanting() == marked
+    await deliver(world, EmployeeLeft(employee_id=gone, date=date(2026, 3, 2)))
+    assert await wanting() == [True, True, False]
+    await ok(await trainer.post(f"{path}/submission"), 200)
+    await ok(await manager.post(f"{path}/decision", json={"approved": True}), 200)
+    first = (await trainer.get(path)).json()["entries"][0]["id"]
+    refused = await trainer.post(f"{path}/entries/{first}/execution", json={})
+    assert (refused.status_code, "gone from 2026-03-02" in refused.json()["detail"]) == (409, True)
+    wanted = {"reason": "Trainer left", "removed": [first], "added": [{**entry, "trainer_id": str(uuid4())}]}
+    asked = (await ok(await trainer.post(f"{path}/changes", json=wanted)))["changes"][0]["id"]
+    after = await ok(await manager.post(f"{path}/changes/{asked}/decision", json={"approved": True}), 200)
+    assert [one["needs_trainer"] for one in after["entries"]] == [True, False, False]
+    await ok(await trainer.post(f"{path}/entries/{after['entries'][-1]['id']}/execution", json={}), 200)
+
+
 async def test_monthly_plans_keep_their_deadlines(world: World) -> None:
     trainer, manager = world.as_("trainer"), world.as_("manager")
     world.now = noon(date(2026, 3, 26))  # a day late
@@ -305,3 +338,80 @@ async def test_a_need_that_was_assessed_stays(world: World) -> None:
     assert (other["status"], other["evidence"]["revised"]) == ("merged", {str(two): became[str(two)]})
     history = (await trainer.get(path)).json()["history"]
     assert [one["action"] for one in history] == ["collected", "assessed", "approved", *["appraisal_revised"] * 2]
+
+
+async def test_courses_follow_a_revised_appraisal(world: World) -> None:
+    """In any order: what the newest revision asks for stands, and of what it asks for no more, what had begun."""
+    trainer = world.as_("trainer")
+    for code, below, courses in (
+        ("again", 60, ["communication", "problem_solving"]),
+        ("deep", 40, ["service_process"]),
+    ):
+        who = {"appraisal_below": below}
+        body = {"code": code, "name_en": code, "name_zh": code, "purpose": "plan", "courses": courses, "who": who}
+        await ok(await trainer.post("/training/programmes", json=body))
+
+    async def mine(of: UUID) -> dict[str, Any]:
+        items = (await trainer.get("/training/enrolments", params={"employee_id": str(of)})).json()["items"]
+        return {one["course"]: one for one in items if one["source"] == "appraisal"}
+
+    async def standing(of: UUID) -> set[tuple[str, str | None]]:
+        return {(code, one["reason"]) for code, one in (await mine(of)).items() if one["status"] != "cancelled"}
+
+    again, deep = {("communication", None), ("problem_solving", None)}, {("service_process", None)}
+    for totals, wanted in (
+        ((50, 70), set()), ((50, None), set()), ((30, 55), again), ((30, 70, 35), again | deep), ((70, 50, 60), set()),
+    ):  # fmt: skip
+        for order in permutations(range(len(totals))):
+            who, id = uuid4(), uuid4()
+            await deliver(world, started(who, date(2025, 1, 1)))
+            for n in (*order, order[0]):
+                letter = world.letter(appraised(id, n + 1, totals[n], employee_id=who))
+                await world.deliver("training", letter, letter)
+            assert await standing(who) == wanted, (totals, order)
+            assert {one["reason"] for one in (await mine(who)).values() if one["status"] == "cancelled"} <= {
+                "appraisal_revised"
+            }
+
+    who, id, other = uuid4(), uuid4(), uuid4()
+    await deliver(world, started(who, date(2025, 1, 1)), appraised(id, 1, 30, employee_id=who))
+    await deliver(world, appraised(other, 1, 30, employee_id=who))  # of another cycle: stays
+    asked = (await trainer.get("/training/enrolments", params={"employee_id": str(who)})).json()["items"]
+    ids = {one["course"]: one["id"] for one in asked if one["source_id"].endswith(str(id))}
+    hand = await ok(
+        await trainer.post("/training/enrolments", json={"employee_id": str(who), "course": "communication"})
+    )
+    session = await ok(await _session(world, "service_process", datetime(2026, 5, 1, tzinfo=UTC), 2, seats=1))
+    path, next_one = f"/training/sessions/{session['id']}/places", uuid4()
+    await ok(await trainer.post(path, json={"enrolment_id": ids["service_process"]}))
+    waits = await ok(
+        await trainer.post("/training/enrolments", json={"employee_id": str(next_one), "course": "service_process"})
+    )
+    await ok(await trainer.post(path, json={"enrolment_id": waits["id"]}))
+    await ok(await trainer.post("/training/examinations", json={"enrolment_id": ids["communication"], "score": 10}))
+    await deliver(world, appraised(id, 2, 90, employee_id=who), appraised(id, 2, 90, employee_id=who))
+
+    async def now() -> dict[str, tuple[str, str | None]]:
+        found = {code: (await trainer.get(f"/training/enrolments/{one}")).json() for code, one in ids.items()}
+        return {code: (one["status"], one["reason"]) for code, one in found.items()}
+
+    stays, taken = ("enrolled", "appraisal_revised"), ("cancelled", "appraisal_revised")
+    assert await now() == {"communication": stays, "problem_solving": stays, "service_process": taken}
+    seats = {
+        one["employee_id"]: one["status"] for one in (await trainer.get(path.removesuffix("/places"))).json()["places"]
+    }
+    assert seats == {str(who): "withdrawn", str(next_one): "seated"}  # whoever waits longest
+    assert (await trainer.get(f"/training/enrolments/{hand['id']}")).json()["status"] == "enrolled"
+    rest = (await trainer.get("/training/enrolments", params={"employee_id": str(who)})).json()["items"]
+    assert [one["status"] for one in rest if one["source_id"].endswith(str(other))] == ["enrolled"] * 3
+    await ok(await trainer.post(f"/training/enrolments/{ids['problem_solving']}/cancellation"), 200)
+    await deliver(world, appraised(id, 3, 30, employee_id=who))
+    assert await now() == {
+        "communication": ("enrolled", None), "problem_solving": ("cancelled", None),
+        "service_process": ("enrolled", None),
+    }  # fmt: skip
+    told = (await trainer.get(f"/training/enrolments/{ids['service_process']}")).json()["history"]
+    assert [one["action"] for one in told] == ["enrolled", "appraisal_revised", "appraisal_revised"]
+    await deliver(world, appraised(id, 4, 90, employee_id=who), EmployeeLeft(employee_id=who, date=date(2026, 3, 2)))
+    await deliver(world, appraised(id, 5, 30, employee_id=who))
+    assert {status for status, _ in (await now()).values()} == {"cancelled"}  # who has left learns no more

@@ -75,7 +75,7 @@ def test_from_a_complaint_to_the_end_of_a_dispute(centre: Process) -> None:
     assert '"criteria":["resolution"]' in said.splitlines()[-1]
 
 
-@pytest.mark.parametrize("guide", ["docs/coaching-rules.md", "docs/appraisals.md"])
+@pytest.mark.parametrize("guide", ["docs/coaching-rules.md", "docs/appraisals.md", "docs/training.md"])
 def test_a_guide_shows_what_its_lines_print(centre: Process, guide: str) -> None:
     said = walked(centre, walks("README.md")[:1] + walks(guide))
     shown = re.findall(r"```text\n(.*?)```", (ROOT / guide).read_text(encoding="utf-8"), re.DOTALL)

@@ -2,8 +2,10 @@
 
 import json
 import re
+import shlex
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +17,7 @@ import psutil
 import pytest
 
 from tests.system.monitoring import Prometheus, Receiver, alertmanager, metrics_in, prometheus, queries, rules
-from tests.system.processes import Process, free_port, run, stopped_at_the_end, wait_for
+from tests.system.processes import HEADSET, Process, free_port, run, stopped_at_the_end, wait_for
 
 SERVICES = {"recruiting", "training", "performance", "qa"}
 UNWELL = """
@@ -87,10 +89,13 @@ def ask(centre: Process, home: Path, role: str, path: str, body: Any = None) -> 
 
 def test_the_welcome_shows_the_chain_with_addresses_that_answer(centre: Process, home: Path) -> None:
     paths = re.findall(rf"{centre.url}(/(?:qa|training|performance)/\S+)", centre.said)
-    audit, assignment, explanation = (ask(centre, home, "manager", path) for path in paths)
+    audit, assignment, explanation, _ = (ask(centre, home, "manager", path) for path in paths)
     assert audit["result"] == "failed"
     assert assignment["audit_id"] == audit["id"]
     assert audit["id"] in json.dumps(explanation)
+    [line] = [line.removeprefix("To ask: ") for line in centre.said.splitlines() if line.startswith("To ask: ")]
+    typed = line.replace("$(headset ", f"$({shlex.join(HEADSET)} ")
+    assert json.loads(subprocess.check_output(["bash", "-c", typed], text=True)) == audit
 
 
 def test_each_demo_role_sees_what_is_its_own(centre: Process, home: Path) -> None:

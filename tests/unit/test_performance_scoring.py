@@ -78,7 +78,7 @@ def test_means_have_an_interval_that_holds_them(days: list[tuple[int, int]]) -> 
     assert value is not None
     assert interval is not None
     assert n == sums["waits"]
-    assert interval.low <= value + Decimal("0.001")
+    assert 0 <= interval.low <= value + Decimal("0.001")
     assert value - Decimal("0.001") <= interval.high
     if len({m for _, m in days}) == 1:
         assert interval.high - interval.low <= Decimal("0.01"), "days that are all alike leave no doubt"

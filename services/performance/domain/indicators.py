@@ -194,13 +194,14 @@ def interpolated(levels: tuple[Level, ...], value: Decimal) -> Decimal:
 
 
 def _ratio_interval(measure: float, n: int, spread: Spread, scale: float) -> Interval | None:
-    """None where all facts are of one day: nothing is known of how days vary."""
+    """None where all facts are of one day: nothing is known of how days vary. What is measured is never below 0, and
+    so neither is the interval."""
     if spread.days < 2:
         return None
     mean = measure / n
     residues = max(0.0, spread.mm - 2 * mean * spread.mb + mean * mean * spread.bb)
     reach = t95(spread.days - 1) * sqrt(residues * spread.days / (spread.days - 1)) / n
-    low, high = sorted(((mean - reach) * scale, (mean + reach) * scale))
+    low, high = sorted((max(0.0, mean - reach) * scale, (mean + reach) * scale))
     return Interval(rounded(Decimal(low), PLACES), rounded(Decimal(high), PLACES))
 
 

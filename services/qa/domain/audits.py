@@ -103,7 +103,8 @@ class Audit:
     """One auditor's judgement of one interaction. Employee and scorecard version are those of its creation.
 
     `focus`: the criteria that are looked at, null for all. `follows`: the audit that this one follows up.
-    `moved_from`: the audit that was held against another employee. `calibration_id`: the session that it is part of.
+    `moved_from`: the audit in whose place it stands, as that was held against another employee or voided.
+    `calibration_id`: the session that it is part of.
     `marks`, `failed` and `accuracy`: see `Outcome`.
     """
 

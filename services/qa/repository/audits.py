@@ -31,17 +31,31 @@ _with_rules = (
     .with_for_update(of=audits)
 )
 
+# A voided audit keeps its place in `audits_once`, which the release before names as its arbiter: so what is made after
+# it stands in its place by `moved_from`, of which there is one, and is the last of a row of such.
 _CREATE = text("""
-    WITH made AS (
+    WITH RECURSIVE given AS (
+        SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:recordings AS uuid[]), CAST(:calls AS text[]),
+                             CAST(:employees AS uuid[]), CAST(:auditors AS text[]))
+             AS given (id, recording_id, call_id, employee_id, auditor_id)
+    ), there AS (
+        SELECT given.id AS new_id, audits.id, audits.status
+        FROM given JOIN qa.audits USING (recording_id, auditor_id)
+        WHERE audits.scorecard_id = CAST(:scorecard AS uuid) AND audits.purpose = CAST(:purpose AS text)
+          AND audits.moved_from IS NULL
+        UNION ALL
+        SELECT there.new_id, audits.id, audits.status FROM there JOIN qa.audits ON audits.moved_from = there.id
+    ), voided AS (
+        SELECT new_id AS id, id AS moved_from FROM there
+        WHERE status = 'voided' AND NOT EXISTS (SELECT FROM qa.audits WHERE audits.moved_from = there.id)
+    ), made AS (
         INSERT INTO qa.audits (id, recording_id, call_id, employee_id, scorecard_id, auditor_id, purpose, draw_id,
                                status, version, revision, answers, critical_errors, created_at, focus, follows,
-                               calibration_id)
+                               calibration_id, moved_from)
         SELECT id, recording_id, call_id, employee_id, CAST(:scorecard AS uuid), auditor_id, CAST(:purpose AS text),
                CAST(:draw AS uuid), 'draft', 1, 0, '{}', '{}', CAST(:at AS timestamptz),
-               CAST(:focus AS text[]), CAST(:follows AS uuid), CAST(:calibration AS uuid)
-        FROM unnest(CAST(:ids AS uuid[]), CAST(:recordings AS uuid[]), CAST(:calls AS text[]),
-                    CAST(:employees AS uuid[]), CAST(:auditors AS text[]))
-             AS given (id, recording_id, call_id, employee_id, auditor_id)
+               CAST(:focus AS text[]), CAST(:follows AS uuid), CAST(:calibration AS uuid), moved_from
+        FROM given LEFT JOIN voided USING (id)
         ON CONFLICT DO NOTHING
         RETURNING *
     )
@@ -97,7 +111,7 @@ async def create(
     follows: UUID | None = None,
     calibration_id: UUID | None = None,
 ) -> set[UUID]:
-    """Ids of the audits made; none for a unit that this auditor has with this scorecard already."""
+    """Ids of the audits made; none for a unit that this auditor has with this scorecard already and was not voided."""
     made = await tx.column(
         _CREATE,
         {

@@ -101,8 +101,8 @@ class AuditRead(BaseModel):
     """An audit. Scores are null while it is a draft, where nothing was applicable, once it is overturned or voided.
 
     `accuracy`: by error class, how many criteria were judged and how many of them failed. `focus`: the criteria that
-    are looked at, null for all. `follows`: the audit that it follows up; `moved_from`: what it was of another employee;
-    `calibration_id`: the session that it is part of.
+    are looked at, null for all. `follows`: the audit that it follows up; `moved_from`: the one in whose place it is,
+    which was of another employee, or voided; `calibration_id`: the session that it is part of.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -202,13 +202,17 @@ class Revision(BaseModel):
 
 @router.post("/audits", status_code=201)
 async def make_audit(new: NewAudit, tx: CurrentTx, auditor: Anyone, response: Response) -> AuditRead:
-    """Begin an audit of one's own choice. It is about whoever held the agent's login on the day of the call."""
+    """Begin an audit of one's own choice. It is about whoever held the agent's login on the day of the call. One's own
+    that was voided is not in the way."""
     recording, card = await asked_for(tx, new)
     await check_may_audit(tx, auditor, recording["employee_id"])
     unit = Unit(recording["id"], recording["call_id"], recording["employee_id"], auditor.sub)
     made = await audits.create(tx, card.id, [unit], by=auditor.sub)
     if not made:
-        raise IllegalState("You audit this recording with the scorecard {scorecard} already.", scorecard=card.label)
+        raise IllegalState(
+            "You audit this recording with the scorecard {scorecard} already; go on with that audit.",
+            scorecard=card.label,
+        )
     return tagged(await audits.find(tx, made.pop()), response)
 
 

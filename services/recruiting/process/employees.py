@@ -25,11 +25,11 @@ async def check_others(employee: Employee, given: set[str], tx: Tx) -> None:
     if employee.agent_id is None or "agent_id" not in given:
         return
     holder = await repository.holder_of(tx, employee.agent_id, employee.holds_from, besides=employee.id)
-    if holder and holder.left_on:
+    if holder and holder.free_from:
         raise IllegalState(
-            "Employee {holder} holds the login {agent_id} until {left_on}; let it pass on from that day, "
+            "Employee {holder} holds the login {agent_id} until {free_from}; let it pass on from that day, "
             "or take another login.",
-            holder=holder.id, agent_id=employee.agent_id, left_on=holder.left_on,
+            holder=holder.id, agent_id=employee.agent_id, free_from=holder.free_from,
         )  # fmt: skip
     if holder:
         raise IllegalState(

@@ -33,6 +33,7 @@ from shared.contracts.recruiting import (
 )
 from shared.db import Tx
 from shared.errors import FieldError, IllegalState, Invalid
+from shared.fields import Said
 from shared.settings import Settings
 
 T = TypeVar("T", bound=BaseModel)
@@ -98,8 +99,8 @@ def shaped(model: type[T], values: Mapping[str, Any]) -> T:
         return model.model_validate(values)
     except ValidationError as error:
         wrong: list[FieldError] = [
-            {"field": ".".join(map(str, e["loc"])) or "body", "message": e["msg"]}
-            for e in error.errors(include_url=False, include_context=False, include_input=False)
+            {"field": ".".join(map(str, e["loc"])) or "body", "message": Said.of(e)}
+            for e in error.errors(include_url=False, include_input=False)
         ]
         raise Invalid("Some fields are not valid; see errors.", errors=wrong) from error
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, false, or_, select, text, update
@@ -69,18 +69,42 @@ async def hold(tx: Tx, id: UUID) -> Employee | None:
     return employee_of(row) if row else None
 
 
-async def holder_of(tx: Tx, agent_id: str, day: date, *, besides: UUID) -> Employee | None:
+class Holder(NamedTuple):
+    """Who holds a login, and the day from which it is free; None where that is not known."""
+
+    id: UUID
+    free_from: date | None
+
+
+# A state of an employee lasts until the next one, or until they leave. Others heard of it with its first day, also
+# where they leave before: for others the login is theirs from that day on, until it is somebody else's.
+_HOLDER = text("""
+    SELECT id, free_from FROM (
+        SELECT id, CASE WHEN left_on IS NOT NULL THEN greatest(left_on, holds_from) END AS free_from
+        FROM recruiting.employees WHERE agent_id = :login
+        UNION ALL
+        SELECT one.id, greatest(least(until, left_on), coalesce(CAST(gave.before ->> 'holds_from' AS date), until))
+        FROM recruiting.employee_history AS gave
+        JOIN recruiting.employees AS one ON one.id = gave.employee_id
+        CROSS JOIN LATERAL (
+            SELECT CAST(after ->> 'holds_from' AS date) AS until FROM recruiting.employee_history AS last
+            WHERE last.employee_id = gave.employee_id AND last.id <= gave.id AND after ->> 'holds_from' IS NOT NULL
+            ORDER BY last.id DESC LIMIT 1
+        ) AS next
+        WHERE gave.before ->> 'agent_id' = :login
+    ) AS held
+    WHERE id <> :besides AND (free_from IS NULL OR free_from > :day)
+    ORDER BY free_from DESC NULLS FIRST LIMIT 1
+""")
+
+
+async def holder_of(tx: Tx, agent_id: str, day: date, *, besides: UUID) -> Holder | None:
     """Who else holds this login on that day or later. Until the transaction ends nobody can come to hold it."""
     await tx.run(
         text("SELECT pg_advisory_xact_lock(hashtextextended(:login, 0))"), {"login": f"recruiting.login.{agent_id}"}
     )
-    row = await tx.first(
-        select(employees)
-        .where(employees.c.agent_id == agent_id, employees.c.id != besides)
-        .where(or_(employees.c.left_on.is_(None), employees.c.left_on > day))
-        .limit(1)
-    )
-    return employee_of(row) if row else None
+    row = await tx.first(_HOLDER, {"login": agent_id, "day": day, "besides": besides})
+    return Holder(**row) if row else None
 
 
 async def known(tx: Tx, ids: Collection[UUID]) -> set[UUID]:

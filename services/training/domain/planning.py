@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
@@ -22,6 +23,7 @@ PlanKind = Literal["year", "month", "department_month"]
 PlanStatus = Literal["draft", "submitted", "approved", "returned", "issued"]
 Period = Annotated[str, StringConstraints(pattern=r"^20\d\d(-(0[1-9]|1[0-2]))?$")]
 Money = Annotated[Number, Field(ge=0, max_digits=12, decimal_places=2)]
+Trainees = Annotated[tuple[UUID, ...], Field(max_length=2000)]
 
 # What may follow what: process as data.
 NEED_STEPS: Mapping[str, tuple[str, ...]] = {

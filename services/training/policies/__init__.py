@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from services.training.policies import certificates, coaching, enrolment, planning
+from services.training.policies import appraisals, certificates, coaching, enrolment, planning, trainers
 from services.training.watching import find_fails_not_coached
 from shared.contracts.performance import AppraisalFinalised
 from shared.contracts.qa import AuditDisputed, AuditFailed, AuditOverturned, AuditPassed, AuditRescored, FailuresListed
@@ -26,6 +26,7 @@ POLICIES: Policies = {
         coaching.replace_coaches,
         coaching.end_coaching_of,
         enrolment.end_learning_of,
+        trainers.ask_for_trainers,
     ],
     AuditPassed: [coaching.remember_passes],
     AuditOverturned: [coaching.owe_only_what_stands],
@@ -33,7 +34,7 @@ POLICIES: Policies = {
     AuditDisputed: [coaching.wait_for_the_dispute],
     AuditFailed: [coaching.coach_what_was_missed],
     FailuresListed: [find_fails_not_coached],
-    AppraisalFinalised: [enrolment.train_after_low_appraisals, planning.note_low_appraisals],
+    AppraisalFinalised: [appraisals.train_after_low_appraisals],
 }
 """In one batch, bulk policies run in this order of events: what is known of an audit comes before its fail."""
 
@@ -51,6 +52,7 @@ JOBS = (
     Job("overdue", DAILY, coaching.mark_what_is_late),
     Job("coaches", DAILY, coaching.replace_coaches_gone_today),
     Job("leavers", DAILY, end_what_leavers_began),
+    Job("trainers", DAILY, trainers.remind_of_abandoned_sessions),
     Job("enrolment", DAILY, enrolment.enrol_by_rule),
     Job("certificates", DAILY, certificates.warn_and_expire),
     Job("calendar", DAILY, planning.remind_of_deadlines),

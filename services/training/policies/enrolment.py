@@ -1,4 +1,4 @@
-"""When somebody starts, changes, is appraised or leaves, which courses are theirs?"""
+"""When somebody starts, changes or leaves, which courses are theirs?"""
 
 from collections.abc import Collection, Sequence
 from datetime import date
@@ -7,7 +7,6 @@ from uuid import UUID
 from services.training.domain.rules import Person
 from services.training.repository import catalogue, learning, people
 from shared.calendar import local_day
-from shared.contracts.performance import AppraisalFinalised
 from shared.contracts.recruiting import EmployeeLeft, EmployeeStarted
 from shared.db import Tx
 from shared.delivery import Delivered, bulk
@@ -39,16 +38,6 @@ async def enrol_by_rule(tx: Tx) -> None:
     today = local_day(tx.now, tx.settings.zone)
     here = (await people.everybody(tx, today)).values()
     await catalogue.enrol_by_programmes(tx, here, today, actor=US)
-
-
-async def train_after_low_appraisals(event: AppraisalFinalised, tx: Tx) -> None:
-    """Programmes that go by the appraisal enrol those below their mark, once for each appraisal."""
-    if event.total is None:
-        return
-    today = local_day(tx.now, tx.settings.zone)
-    here = await _here(tx, [event.employee_id], today)
-    appraisals = {event.employee_id: (event.appraisal_id, event.total)}
-    await catalogue.enrol_by_programmes(tx, here, today, actor=US, appraisals=appraisals)
 
 
 async def _here(tx: Tx, employee_ids: Collection[UUID], today: date) -> list[Person]:

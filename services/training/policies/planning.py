@@ -1,7 +1,6 @@
-"""As time passes and people are appraised, what is needed, and what is due?"""
+"""As time passes, what is needed, and what is due?"""
 
 from datetime import date, datetime, time
-from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -11,15 +10,10 @@ from services.training.domain.surveys import SurveyQuestion, wanting
 from services.training.repository import audits, catalogue, planning
 from services.training.repository.rows import remind
 from shared.calendar import local_day
-from shared.contracts.performance import AppraisalFinalised
 from shared.db import Tx
 from shared.statistics import wilson
 
 US = "training"
-LOW = 60
-"""A final appraisal below this asks for training, also where the appraisal names no competencies."""
-REVISED = "appraisal_revised"
-"""Why a need is returned that rested on an appraisal that is not low any more."""
 OFTEN = 3
 """So many failed audits of one competency in a month ask for training."""
 
@@ -74,44 +68,6 @@ async def propose_needs_from_surveys(tx: Tx) -> None:
                 evidence={"survey_id": str(row["id"]), "answers": len(row["shown"]), "questions": low},
             )  # fmt: skip
         await planning.mark_weighed(tx, row["id"])
-
-
-async def note_low_appraisals(event: AppraisalFinalised, tx: Tx) -> None:
-    """A low appraisal asks for training: one need for each, with what was low as its evidence. It follows the newest
-    revision until somebody has assessed it; after that the need stays, and its evidence says what became of it."""
-    if not await planning.is_newest(tx, event.appraisal_id, event.revision):
-        return
-    today, id = local_day(tx.now, tx.settings.zone), str(event.appraisal_id)
-    found = {
-        "revision": event.revision,
-        "total": None if event.total is None else float(event.total),
-        "low": {code: float(score) for code, score in event.dimensions.items() if score is not None and score < LOW},
-    }
-    evidence = {"appraisal_id": id, "cycle": event.cycle, **found}
-    low = bool(event.competencies) or (event.total is not None and event.total < LOW)
-    need = await planning.hold_need(tx, origin="appraisal", origin_id=id)
-    if need is None:
-        if low:
-            await planning.propose_need(
-                tx, US, origin="appraisal", origin_id=id, period=f"{today.year + 1}",
-                title=f"Appraisal of {event.cycle}", competencies=list(event.competencies),
-                trainees=[event.employee_id], evidence=evidence,
-            )  # fmt: skip
-        return
-    untouched = need["priority"] is None and need["status"] in ("collected", "returned")
-    if untouched and low:
-        now = {"status": "collected", "reason": None, "competencies": list(event.competencies), "evidence": evidence}
-        await planning.change_need(tx, need["id"], US, "collected", **now)
-        return
-    if untouched and need["status"] == "collected":
-        became: dict[str, Any] = {"status": "returned", "reason": REVISED}
-        action = "withdrawn"
-    else:
-        became, action = {}, "appraisal_revised"
-    while need is not None:
-        told = {**need["evidence"], "revised": {**need["evidence"].get("revised", {}), id: found}}
-        await planning.change_need(tx, need["id"], US, action, evidence=told, **became)
-        need = need["merged_into"] and await planning.hold_need(tx, id=need["merged_into"])
 
 
 def _midnight(day: date, tx: Tx) -> datetime:

@@ -156,7 +156,7 @@ async def end_of_leavers(tx: Tx, today: date, employee_id: UUID | None = None, *
     if employee_id is not None:
         query = query.where(it.employee_id == employee_id)
     for row in await tx.tuples(query.with_for_update(of=enrolments)):
-        await change(tx, enrolments, row.id, actor, "left", status="cancelled")
+        await change(tx, enrolments, row.id, actor, "left", status="cancelled", reason=None)
 
 
 async def enrol_by_programmes(

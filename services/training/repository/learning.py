@@ -6,12 +6,12 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Select, select, text, update
 
 from services.training.domain.catalogue import Course, check_attempt, lacks
 from services.training.repository.catalogue import course_of
 from services.training.repository.rows import add, change, find, record
+from services.training.repository.trainers import check_here, untaken
 from services.training.tables.base import employees
 from services.training.tables.catalogue import (
     certifications,
@@ -182,23 +182,15 @@ async def plan_session(
     tx: Tx, course: RowMapping, trainer_id: UUID, seats: int, times: Sequence[Mapping[str, Any]], *, by: str,
     plan_entry_id: UUID | None = None,
 ) -> RowMapping:  # fmt: skip
-    """A session with its meetings. Raises `IllegalState` where room or trainer are taken."""
+    """A session with its meetings. Raises `IllegalState` where room or trainer are taken, or the trainer is gone."""
+    await check_here(tx, trainer_id, max(time["starts_at"] for time in times))
     row = await add(
         tx, sessions, by, course=course["code"], course_id=course["id"], trainer_id=trainer_id, seats=seats,
         status="planned", plan_entry_id=plan_entry_id, version=1,
     )  # fmt: skip
     for time in times:
-        try:
-            async with tx.connection.begin_nested():
-                await add(tx, meetings, by, session_id=row["id"], trainer_id=trainer_id, **time)
-        except IntegrityError as error:
-            if "meetings_one_" not in str(error.orig):
-                raise
-            what = "room" if "meetings_one_room" in str(error.orig) else "trainer"
-            raise IllegalState(
-                "The {what} is taken at {time}; choose another time, room or trainer.",
-                what=what, time=time["starts_at"].isoformat(),
-            ) from error  # fmt: skip
+        async with untaken(tx, time["starts_at"]):
+            await add(tx, meetings, by, session_id=row["id"], trainer_id=trainer_id, **time)
     return row
 
 
@@ -252,17 +244,25 @@ async def give_up_place(tx: Tx, place: RowMapping, *, by: str) -> None:
 
 async def places_of_leavers(tx: Tx, today: date, employee_id: UUID | None = None) -> Sequence[RowMapping]:
     """Seats, and places in line for one, that employees who have left, this one or any, have in sessions to come."""
+    query = _ahead(tx).join(employees, employees.c.employee_id == places.c.employee_id)
+    query = query.where(employees.c.left_on <= today)
+    return await tx.all(query if employee_id is None else query.where(places.c.employee_id == employee_id))
+
+
+async def places_ahead(tx: Tx, enrolment_ids: Sequence[UUID]) -> Sequence[RowMapping]:
+    """Seats, and places in line for one, that these enrolments have in sessions to come; the sessions are held."""
+    return await tx.all(_ahead(tx).where(places.c.enrolment_id.in_(enrolment_ids)))
+
+
+def _ahead(tx: Tx) -> Select[Any]:
     begun = select(meetings.c.id).where(meetings.c.session_id == sessions.c.id, meetings.c.starts_at <= tx.now)
-    query = (
+    return (
         select(places)
         .join(sessions, sessions.c.id == places.c.session_id)
-        .join(employees, employees.c.employee_id == places.c.employee_id)
         .where(places.c.status != "withdrawn", sessions.c.status == "planned", ~begun.exists())
-        .where(employees.c.left_on <= today)
         .order_by(sessions.c.id, places.c.id)
         .with_for_update(of=sessions)
     )
-    return await tx.all(query if employee_id is None else query.where(places.c.employee_id == employee_id))
 
 
 async def note_attendance(tx: Tx, meeting: RowMapping, present: Mapping[UUID, bool], *, by: str) -> None:

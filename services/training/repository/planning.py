@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from services.training.domain.calendar import Deadline, DeadlineRule, deadlines
 from services.training.repository.rows import change, record
+from services.training.repository.trainers import entry_needs_trainer
 from services.training.tables import planning as tables
 from services.training.tables.surveys import surveys
 from shared.calendar import local_day
@@ -62,17 +63,6 @@ async def propose_need(tx: Tx, actor: str, **values: Any) -> UUID | None:
     return id
 
 
-async def is_newest(tx: Tx, appraisal_id: UUID, revision: int) -> bool:
-    """Note this revision, and hold the appraisal until the transaction ends; False if it, or a later one, was known."""
-    made = insert(tables.appraisals).values(appraisal_id=appraisal_id, revision=revision)
-    newer = made.on_conflict_do_update(
-        index_elements=["appraisal_id"],
-        set_={"revision": made.excluded.revision},
-        where=tables.appraisals.c.revision < made.excluded.revision,
-    )
-    return await tx.scalar(newer.returning(tables.appraisals.c.revision)) is not None
-
-
 async def hold_need(tx: Tx, **where: Any) -> RowMapping | None:
     """The need with these values, locked until the transaction ends."""
     return await tx.first(select(tables.needs).filter_by(**where).with_for_update())
@@ -84,7 +74,9 @@ async def change_need(tx: Tx, id: UUID, actor: str, action: str, **values: Any) 
 
 async def entries(tx: Tx, plan_id: UUID, *, hold: bool = False) -> Sequence[RowMapping]:
     it = tables.plan_entries
-    query = select(it).where(it.c.plan_id == plan_id, it.c.status != "removed").order_by(it.c.id)
+    query = (
+        select(it, entry_needs_trainer(tx)).where(it.c.plan_id == plan_id, it.c.status != "removed").order_by(it.c.id)
+    )
     return await tx.all(query.with_for_update() if hold else query)
 
 

@@ -70,6 +70,9 @@ class EnrolmentIn(In):
 
 
 class EnrolmentOut(Out):
+    """`reason`: `appraisal_revised` where the appraisal that asked for it is not low any more. What had not begun is
+    cancelled with it, what had goes on."""
+
     id: UUID
     employee_id: UUID
     course: str
@@ -84,6 +87,7 @@ class EnrolmentOut(Out):
     due_on: date | None
     completed_at: datetime | None
     documents: list[str]
+    reason: str | None
     version: int
 
 
@@ -229,7 +233,9 @@ async def acknowledge_documents(
 
 @router.post("/enrolments/{id}/cancellation")
 async def cancel(id: UUID, tx: CurrentTx, trainer: Anyone, response: Response) -> EnrolmentDetail:
-    """Take somebody off a course; again changes nothing. What coaching asked for follows its audit instead."""
+    """Take somebody off a course, and give their seats to who waits; again changes nothing. What coaching asked for
+    follows its audit instead."""
+    seats = await learning.places_ahead(tx, [id])
     row = await find(tx, enrolments, id, hold=True)
     if row["status"] != "cancelled":
         if row["status"] not in ("enrolled", "on_hold") or row["source"] == "coaching":
@@ -237,7 +243,9 @@ async def cancel(id: UUID, tx: CurrentTx, trainer: Anyone, response: Response) -
                 "The enrolment is {state}; only an open one that no coaching asked for is cancelled.",
                 state=row["status"],
             )
-        row = await change(tx, enrolments, id, trainer.sub, "cancelled", status="cancelled")
+        row = await change(tx, enrolments, id, trainer.sub, "cancelled", status="cancelled", reason=None)
+        for place in seats:
+            await learning.give_up_place(tx, place, by=trainer.sub)
     return await _detail(row, tx, response)
 
 

@@ -4,12 +4,12 @@ from datetime import date, datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from fastapi import Response
+from fastapi import Request, Response
 from pydantic import AwareDatetime, Field, model_validator
 from sqlalchemy import or_, select
 
 from services.training.domain.catalogue import Key, Purpose, Words
-from services.training.repository import catalogue, learning, people
+from services.training.repository import catalogue, learning, people, trainers
 from services.training.repository.rows import change, find, missing
 from services.training.routes.base import In, Out, router
 from services.training.routes.catalogue import visible
@@ -26,7 +26,7 @@ from services.training.tables.catalogue import (
 from shared.calendar import local_day
 from shared.db import Tx
 from shared.errors import Forbidden, IllegalState, Invalid, NotFound
-from shared.http import CurrentTx, tag
+from shared.http import CurrentTx, check_match, tag
 from shared.identity import Anyone, Principal
 from shared.numbers import Number, Score
 from shared.pages import Cursor, Limit, Page, page
@@ -58,6 +58,8 @@ class MeetingOut(MeetingIn, Out):
 
 
 class SessionOut(Out):
+    """`needs_trainer`: the trainer is gone on the day of a meeting to come; see `/trainers` for who could take over."""
+
     id: UUID
     course: str
     course_id: UUID
@@ -65,7 +67,28 @@ class SessionOut(Out):
     seats: int
     status: Literal["planned", "held", "cancelled"]
     plan_entry_id: UUID | None
+    needs_trainer: bool
     version: int
+
+
+class TrainerIn(In):
+    trainer_id: UUID
+
+
+class TrainerOut(Out):
+    """Somebody who could take the session over. `held`: so many sessions of the course; `certified`: holds a valid
+    certificate for it; `meetings`: so many to come as a trainer."""
+
+    employee_id: UUID
+    held: int
+    certified: bool
+    meetings: int
+    role: str | None
+    team: str | None
+
+
+class TrainersOut(Out):
+    items: list[TrainerOut]
 
 
 class PlaceOut(Out):
@@ -156,7 +179,8 @@ class CertificationIn(In):
 
 
 class ReminderOut(Out):
-    """What is due: a certificate (`subject` its id) or a deadline (`subject` its key and period)."""
+    """What is due: a certificate (`subject` its id) or a deadline (`subject` its key and period; for a session that
+    needs another trainer `session_trainer`, the session and who is gone)."""
 
     id: UUID
     kind: Literal["certification", "deadline"]
@@ -170,17 +194,25 @@ class ReminderOut(Out):
 
 @router.get("/sessions")
 async def list_sessions(
-    tx: CurrentTx, course: str | None = None, limit: Limit = 50, cursor: Cursor = None
+    tx: CurrentTx,
+    course: str | None = None,
+    needs_trainer: bool | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> Page[SessionOut]:
-    query = select(sessions)
+    """Sessions, the newest first; with `needs_trainer` those whose trainer is gone by then."""
+    wanting = trainers.needs_trainer(tx)
+    query = select(sessions, wanting)
     if course is not None:
         query = query.where(sessions.c.course == course)
+    if needs_trainer is not None:
+        query = query.where(wanting.element == needs_trainer)
     return await page(tx, query, [sessions.c.id], SessionOut.of, limit=limit, cursor=cursor)
 
 
 @router.post("/sessions", status_code=201)
 async def create_session(new: SessionIn, tx: CurrentTx, trainer: Anyone, response: Response) -> SessionDetail:
-    """Plan a session. Refused where room or trainer are taken."""
+    """Plan a session. Refused where room or trainer are taken, or the trainer is gone by then."""
     known = await catalogue.current(tx, [new.course])
     if new.course not in known:
         raise NotFound("There is no course {code}.", code=new.course)
@@ -192,6 +224,24 @@ async def create_session(new: SessionIn, tx: CurrentTx, trainer: Anyone, respons
 @router.get("/sessions/{id}")
 async def session(id: UUID, tx: CurrentTx, principal: Anyone, response: Response) -> SessionDetail:
     return await _session(id, tx, principal, response)
+
+
+@router.get("/sessions/{id}/trainers")
+async def propose_trainers(id: UUID, tx: CurrentTx) -> TrainersOut:
+    """Who could take the session over: qualified, here until its last meeting and free at its times. Best first."""
+    found = await trainers.proposals(tx, await find(tx, sessions, id))
+    return TrainersOut(items=[TrainerOut.of(row) for row in found])
+
+
+@router.put("/sessions/{id}/trainer")
+async def hand_over(
+    id: UUID, new: TrainerIn, tx: CurrentTx, manager: Anyone, request: Request, response: Response
+) -> SessionDetail:
+    """Give the meetings to come to another trainer, proposed or not. Refused where that one is gone or elsewhere."""
+    row = await find(tx, sessions, id, hold=True)
+    check_match(request, row["version"])
+    await trainers.hand_over(tx, row, new.trainer_id, by=manager.sub)
+    return await _session(id, tx, manager, response)
 
 
 @router.post("/sessions/{id}/cancellation")
@@ -370,7 +420,9 @@ async def list_reminders(
 
 
 async def _session(id: UUID, tx: Tx, principal: Principal, response: Response) -> SessionDetail:
-    row = await find(tx, sessions, id)
+    row = await tx.first(select(sessions, trainers.needs_trainer(tx)).where(sessions.c.id == id))
+    if row is None:
+        raise missing(id)
     tag(response, row["version"])
     at = await tx.all(select(meetings).where(meetings.c.session_id == id).order_by(meetings.c.starts_at))
     who = select(places).where(places.c.session_id == id).order_by(places.c.id)

@@ -58,6 +58,7 @@ enrolments = Table(
     Column("completed_at", DateTime(timezone=True)),
     Column("documents", ARRAY(Text), nullable=False),
     Column("version", Integer, nullable=False),
+    Column("reason", Text),
     Index("enrolments_once", "employee_id", "course", "source", "source_id", unique=True),
     Index("enrolments_by_employee", "employee_id", "id"),
     Index("enrolments_by_course", "course", "id"),

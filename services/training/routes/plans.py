@@ -1,88 +1,32 @@
-"""Needs, plans and the calendar."""
+"""Which training is planned, approved, held and paid?"""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from fastapi import Query, Request, Response
+from fastapi import Request, Response
 from pydantic import AwareDatetime, Field, TypeAdapter, model_validator
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select
 
 from services.training.domain import planning as rules
-from services.training.domain.calendar import DeadlineRule, State, deadlines, ics
 from services.training.domain.catalogue import Key, Words
-from services.training.domain.planning import Money, NeedStatus, Origin, Period, PlanKind, PlanStatus
-from services.training.domain.rules import Codes
+from services.training.domain.planning import Money, Period, PlanKind, PlanStatus, Trainees
 from services.training.repository import catalogue, learning, planning
 from services.training.repository.catalogue import Wish
 from services.training.repository.rows import add, change, find, history, missing, record
 from services.training.routes.base import In, Out, Record, router
 from services.training.tables.base import employees
-from services.training.tables.planning import deadlines as deadline_rows
 from services.training.tables.planning import needs, plan_changes, plan_entries, plans
-from shared.calendar import is_working_day, local_day
 from shared.db import Tx
 from shared.errors import IllegalState, Invalid
-from shared.events import Code
 from shared.http import CurrentTx, check_match, tag
 from shared.identity import Anyone
 from shared.ids import new_id
 from shared.numbers import Number
 from shared.pages import Cursor, Limit, Page, page
 
-Trainees = Annotated[tuple[UUID, ...], Field(max_length=2000)]
 Text = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
-
-
-class NeedIn(In):
-    """What should be trained in a period (`2027` or `2027-04`), and why."""
-
-    origin: Origin = "department"
-    period: Period
-    department: Code | None = None
-    title: Words
-    course: Key | None = None
-    competencies: Codes = ()
-    trainees: Trainees = ()
-    evidence: Annotated[dict[str, Any], Field(default_factory=dict, max_length=50)]
-
-
-class NeedOut(NeedIn, Out):
-    id: UUID
-    origin_id: str | None
-    status: NeedStatus
-    priority: int | None
-    budget: Number | None
-    reason: str | None
-    merged_into: UUID | None
-    by: str
-    version: int
-
-
-class NeedDetail(NeedOut):
-    history: list[Record]
-
-
-class Assessment(In):
-    """`merge`: like needs of the same period; their trainees and competencies become this one's."""
-
-    priority: Annotated[int, Field(ge=1, le=100)]
-    merge: Annotated[tuple[UUID, ...], Field(max_length=100)] = ()
-
-
-class NeedDecision(In):
-    approved: bool
-    budget: Money | None = None
-    reason: Words | None = None
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if self.approved and self.budget is None:
-            raise ValueError("an approved need has a budget")
-        if not self.approved and self.reason is None:
-            raise ValueError("a returned need has a reason")
-        return self
 
 
 class EntryIn(In):
@@ -106,9 +50,12 @@ class EntryIn(In):
 
 
 class EntryOut(EntryIn, Out):
+    """`needs_trainer`: it is not executed yet, and its trainer is gone by then."""
+
     id: UUID
     spent: Number
     status: Literal["planned", "executed", "removed"]
+    needs_trainer: bool
     version: int
 
 
@@ -202,116 +149,6 @@ class ActualOut(Out):
     budget: Number
     spent: Number
     entries: list[Actual]
-
-
-class DeadlineOut(Out):
-    """`due_on`: the last day; `last_working_day`: the last day up to it on which people work."""
-
-    key: str
-    period: str
-    who: str
-    name_en: str
-    name_zh: str
-    opens_on: date
-    due_on: date
-    last_working_day: date
-    state: State
-    done_on: date | None
-
-
-class CalendarOut(Out):
-    year: int
-    items: list[DeadlineOut]
-
-
-class DeadlineRuleIn(In):
-    who: Words
-    rule: DeadlineRule
-    name_en: Words
-    name_zh: Words
-    active: bool = True
-
-
-class DeadlineRuleOut(DeadlineRuleIn, Out):
-    key: str
-    version: int
-
-
-# Needs
-
-
-@router.get("/needs")
-async def list_needs(
-    tx: CurrentTx,
-    period: str | None = None,
-    status: NeedStatus | None = None,
-    origin: Origin | None = None,
-    department: str | None = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> Page[NeedOut]:
-    query = select(needs)
-    wanted = {"period": period, "status": status, "origin": origin, "department": department}
-    for column, value in wanted.items():
-        if value is not None:
-            query = query.where(needs.c[column] == value)
-    return await page(tx, query, [needs.c.id], NeedOut.of, limit=limit, cursor=cursor)
-
-
-@router.post("/needs", status_code=201)
-async def collect_need(new: NeedIn, tx: CurrentTx, requester: Anyone, response: Response) -> NeedDetail:
-    """Ask for training; at any time."""
-    if new.course and new.course not in await catalogue.current(tx, [new.course]):
-        raise Invalid("There is no course {codes}; create it first.", codes=new.course)
-    id = await planning.propose_need(tx, requester.sub, **new.model_dump())
-    assert id is not None
-    return await _need(id, tx, response)
-
-
-@router.get("/needs/{id}")
-async def need(id: UUID, tx: CurrentTx, response: Response) -> NeedDetail:
-    return await _need(id, tx, response)
-
-
-@router.post("/needs/{id}/assessment")
-async def assess_need(id: UUID, new: Assessment, tx: CurrentTx, trainer: Anyone, response: Response) -> NeedDetail:
-    """Give it a priority, and merge like needs into it."""
-    rows = {one: await find(tx, needs, one, hold=True) for one in sorted({id, *new.merge})}
-    row = rows.pop(id)
-    rules.check_step(rules.NEED_STEPS, "assess", row["status"])
-    trainees, competencies = set(row["trainees"]), set(row["competencies"])
-    for other in rows.values():
-        rules.check_step(rules.NEED_STEPS, "merge", other["status"])
-        if other["period"] != row["period"] or (other["course"] or row["course"]) != (row["course"] or other["course"]):
-            raise Invalid("Only needs of the same period and course are merged; {id} is not.", id=other["id"])
-        trainees |= set(other["trainees"])
-        competencies |= set(other["competencies"])
-        await change(tx, needs, other["id"], trainer.sub, "merged", status="merged", merged_into=id)
-    await change(
-        tx, needs, id, trainer.sub, "assessed", status="assessed", priority=new.priority, trainees=sorted(trainees),
-        competencies=sorted(competencies), course=row["course"] or next((o["course"] for o in rows.values()), None),
-    )  # fmt: skip
-    return await _need(id, tx, response)
-
-
-@router.post("/needs/{id}/decision")
-async def decide_need(id: UUID, new: NeedDecision, tx: CurrentTx, manager: Anyone, response: Response) -> NeedDetail:
-    """Approve with a budget, or return with a reason; not one's own."""
-    row = await find(tx, needs, id, hold=True)
-    rules.check_step(rules.NEED_STEPS, "decide", row["status"])
-    rules.check_other(row["by"], manager.sub)
-    status = "approved" if new.approved else "returned"
-    await change(tx, needs, id, manager.sub, status, status=status, budget=new.budget, reason=new.reason)
-    return await _need(id, tx, response)
-
-
-async def _need(id: UUID, tx: Tx, response: Response) -> NeedDetail:
-    row = await find(tx, needs, id)
-    tag(response, row["version"])
-    return NeedDetail(**dict(row), history=await history(tx, id))
-
-
-# Plans
 
 
 @router.get("/plans")
@@ -569,82 +406,3 @@ async def _plan(id: UUID, tx: Tx, response: Response) -> PlanDetail:
         entries=[EntryOut.of(entry) for entry in entries],
         changes=[ChangeOut.of(one) for one in changes], history=await history(tx, id),
     )  # fmt: skip
-
-
-# The calendar
-
-
-Year = Annotated[int, Query(ge=2000, le=2100)]
-
-
-@router.get("/calendar")
-async def calendar(tx: CurrentTx, year: Year) -> CalendarOut:
-    """Every deadline of the year, by day: when its window opens and closes, and whether it was met."""
-    today = local_day(tx.now, tx.settings.zone)
-    items = []
-    for one, row, done_on in await planning.calendar(tx, year):
-        last = one.due_on
-        while not is_working_day(last, tx.settings.working_days):
-            last -= timedelta(days=1)
-        items.append(
-            DeadlineOut(
-                key=one.key, period=one.period, who=row["who"], name_en=row["name_en"], name_zh=row["name_zh"],
-                opens_on=one.opens_on, due_on=one.due_on, last_working_day=last, state=one.state(today, done_on),
-                done_on=done_on,
-            )
-        )  # fmt: skip
-    return CalendarOut(year=year, items=items)
-
-
-@router.get("/calendar.ics", response_class=Response)
-async def calendar_ics(tx: CurrentTx, year: Year, language: Literal["en", "zh"] | None = None) -> Response:
-    """The same for other calendars (RFC 5545)."""
-    name = f"name_{language or tx.settings.language}"
-    entries = [(one, row[name], row["who"]) for one, row, _done in await planning.calendar(tx, year)]
-    return Response(ics(entries, f"{tx.now:%Y%m%dT%H%M%SZ}"), media_type="text/calendar; charset=utf-8")
-
-
-@router.post("/calendar/{key}/{period}/completion")
-async def deadline_done(key: str, period: Period, tx: CurrentTx, person: Anyone) -> DeadlineOut:
-    """What the deadline asks for is done. Again changes nothing, the first day stands. Plans mark theirs themselves."""
-    found = [
-        one
-        for one in await planning.calendar(tx, int(period[:4]))
-        if (one.deadline.key, one.deadline.period) == (key, period)
-    ]
-    if not found:
-        raise missing(f"{key}/{period}")
-    await planning.mark(tx, key, period, person.sub)
-    shown = await calendar(tx, int(period[:4]))
-    return next(item for item in shown.items if (item.key, item.period) == (key, period))
-
-
-@router.get("/deadlines")
-async def list_deadlines(tx: CurrentTx, limit: Limit = 50, cursor: Cursor = None) -> Page[DeadlineRuleOut]:
-    """The rules that the calendar goes by."""
-    keys = [deadline_rows.c.key]
-    return await page(
-        tx, select(deadline_rows), keys, DeadlineRuleOut.of, limit=limit, cursor=cursor, newest_first=False
-    )
-
-
-@router.put("/deadlines/{key}")
-async def change_deadline(
-    key: Key, new: DeadlineRuleIn, tx: CurrentTx, trainer: Anyone, request: Request, response: Response
-) -> DeadlineRuleOut:
-    """Change a deadline of the calendar, or add one."""
-    rows = {row["key"]: row for row in await tx.all(select(deadline_rows).with_for_update())}
-    version = rows[key]["version"] if key in rows else 0
-    check_match(request, version)
-    wanted = {k: DeadlineRule.model_validate(row["rule"]) for k, row in rows.items()} | {key: new.rule}
-    try:
-        deadlines(tx.now.year, wanted, tx.settings.working_days)
-    except ValueError as error:
-        raise Invalid("The deadline cannot be found: {reason}.", reason=error) from error
-    values = {**new.model_dump(mode="json"), "version": version + 1}
-    if key in rows:
-        await tx.run(update(deadline_rows).where(deadline_rows.c.key == key).values(values))
-    else:
-        await tx.run(insert(deadline_rows).values(key=key, position=len(rows), **values))
-    tag(response, version + 1)
-    return DeadlineRuleOut(key=key, version=version + 1, **new.model_dump())
