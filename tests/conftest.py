@@ -117,7 +117,7 @@ def start_broker(settings: Mapping[str, str] | None = None, **more: Any) -> Brok
     try:
         if no_kafka:
             raise NoKafka(no_kafka[0])
-        return Broker.start(settings, **more)
+        return Broker.start(settings, quick=True, **more)
     except NoKafka as reason:
         no_kafka.append(str(reason))
         if os.environ.get("CI") == "true":
