@@ -413,7 +413,7 @@ class Stage:
         finally:
             await bus.close()
 
-    async def history(self, topic: str) -> list[tuple[bytes | None, bytes | None, Any]]:
+    async def history(self, topic: str) -> list[tuple[bytes, bytes, Any]]:
         """Key, value and headers of every record of a topic so far."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self.broker.bootstrap)
         await consumer.start()
