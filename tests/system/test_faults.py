@@ -9,31 +9,30 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.conftest import start_broker
+from tests.conftest import start_broker, start_cluster
+from tests.system.faults import matrix
 from tests.system.faults.centre import PROCESSES, Centre
-from tests.system.faults.kinds import FAULTS, Fault, wrong_clocks
+from tests.system.faults.kinds import FAULTS, Fault, lose_brokers, wrong_clocks
 from tests.system.faults.points import Failure
-from tests.system.faults.proxy import Proxy
-from tests.system.faults.stage import FAKETIME, Stage, eventually, headset
+from tests.system.faults.stage import FAKETIME, Stage, eventually, headset, stage_of_one, stage_of_three
 
 pytestmark = pytest.mark.kafka
 
 
+def some_seed() -> int:
+    return int(os.environ.get("HEADSET_TEST_SEED") or random.SystemRandom().randrange(10**6))
+
+
 @pytest.fixture(scope="module")
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    seed = int(os.environ.get("HEADSET_TEST_SEED") or random.SystemRandom().randrange(10**6))
-    link = Proxy()
-    with start_broker({"advertised.listeners": f"PLAINTEXT://127.0.0.1:{link.port}"}) as broker:
-        link.target = broker.port
-        stage = await Stage(broker, link, tmp_path_factory.mktemp("faults"), seed).prepare()
+    async with stage_of_one(some_seed(), tmp_path_factory.mktemp("faults"), start_broker) as stage:
         stage.run_lab()
         yield stage
-        stage.close()
-    link.close()
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
@@ -46,6 +45,12 @@ async def test_nothing_is_lost_doubled_or_reordered(stage: Stage, fault: Fault) 
     await eventually("there is something to lose", lambda: stage.load.written() >= goal)
     await fault(stage)
     await stage.settled(fault.__name__)
+
+
+async def test_points_fail_in_pairs(stage: Stage) -> None:
+    """A few of the matrix, which `make soak` goes through."""
+    for case in stage.chance.sample(matrix.in_pairs(stage.chance, every_way=True), 4):
+        await matrix.try_out(stage, case)
 
 
 async def test_a_server_that_is_to_end_answers_what_it_has_taken(stage: Stage) -> None:
@@ -132,3 +137,11 @@ async def test_the_invariants_notice_what_is_wrong(stage: Stage, mistake: str) -
     await stage.quiet()
     damage = await stage.damage()
     assert any(seen in line and f"{seen} []" not in line for line in damage), damage
+
+
+async def test_with_three_brokers_one_may_die_and_two_lose_nothing(tmp_path: Path) -> None:
+    async with stage_of_three(some_seed(), tmp_path, start_cluster) as stage:
+        stage.run_lab(doubled=False)
+        stage.load.go()
+        await lose_brokers(stage)
+        await stage.settled("two brokers were lost")

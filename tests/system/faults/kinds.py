@@ -201,9 +201,13 @@ async def old_snapshot(stage: Stage) -> None:
     try:
         await holder.execute("SELECT pg_create_physical_replication_slot('stuck', true)")
         await holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_current_xact_id()")
+
+        async def nothing_waits() -> bool:
+            return not await stage.waiting(seconds=1)
+
         for _ in range(3):
             await _more_written(stage, 50)
-            await eventually("what is written is published", stage.outbox_is_short)
+            await eventually("what is written is published", nothing_waits)
         await holder.execute("ROLLBACK; SELECT pg_drop_replication_slot('stuck')")
     finally:
         await holder.close()
@@ -288,15 +292,15 @@ async def publish_poison(stage: Stage, *, n: int = 3, among: int = 0) -> None:
 
 
 async def wrong_clocks(stage: Stage) -> None:
-    """Each process believes another time: an hour late, an hour early, a day late, just before midnight.
+    """Processes believe other times: an hour too late, an hour too early, and just before midnight of tomorrow.
 
-    One of them is then two hours late, which is more than Kafka takes, and is set back by three, as by a hand.
+    The first one is then two hours late, which is more than Kafka takes, and is set back by three, as by a hand.
     PostgreSQL and Kafka have the true time.
     """
     now = datetime.now(UTC)
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    to_midnight = (today + timedelta(days=1) - now).total_seconds()
-    wrong = {"api-1": 3590, "api-2": -3600, "mirror-1": 86_400, "mirror-2": -3600, "third": to_midnight - 4}
+    two_midnights = (today + timedelta(days=2) - now).total_seconds()
+    wrong = {"api-1": 3590, "api-2": -3600, "mirror-1": two_midnights - 4}
     for name, seconds in wrong.items():
         stage.with_clock(name, seconds)
     for name in wrong:
@@ -311,9 +315,8 @@ async def wrong_clocks(stage: Stage) -> None:
     await asyncio.to_thread(stage.load.pause)
     await stage.quiet()
     stage.load.go()
-    tomorrow = [today + timedelta(days=n) for n in range(1, 9)]
     made = {row["name"] for row in await stage.query("SELECT inhrelid::regclass::text AS name FROM pg_inherits")}
-    assert made >= {f"mirror.inbox_{day:%Y%m%d}" for day in tomorrow}
+    assert made >= {f"mirror.inbox_{today + timedelta(days=n):%Y%m%d}" for n in range(1, 9)}
     ids: dict[bytes, set[str]] = {}
     for key, body, headers in await stage.history(Counted.kafka_topic):
         if key.decode() in stage.load.acknowledged:
@@ -359,3 +362,21 @@ FAULTS: tuple[Fault, ...] = (
     kill_database, no_connection_left, old_snapshot, cut_connections, swallow, one_way, slow_network, rebalance,
     slow_consumer, repeat_and_shuffle, poison, wrong_clocks, tidying_interrupted, polite_end,
 )  # fmt: skip
+
+
+async def lose_brokers(stage: Stage) -> None:
+    """kill -9 of one broker of three: service goes on. Of a second one: what is written waits in the outbox."""
+    first, second = stage.chance.sample(stage.cluster.nodes, 2)
+    stage.note(f"broker {first.node} is killed")
+    first.kill()
+    goal = stage.load.written() + 60
+    await eventually("service goes on", lambda: stage.applied_by_mirror(goal))
+    stage.note(f"broker {second.node} is killed")
+    second.kill()
+    there = await stage.waiting()
+
+    async def all_wait() -> bool:
+        return await stage.waiting() >= there + 100
+
+    await eventually("what is written waits", all_wait)
+    await asyncio.to_thread(stage.cluster.restart, first, second)

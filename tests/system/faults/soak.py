@@ -1,6 +1,7 @@
 """How long does it hold? Faults in random order, or every crash point in every way, alone and in pairs.
 
     python -m tests.system.faults.soak --minutes 60 --seed 17        faults in random order
+    python -m tests.system.faults.soak --brokers 3                   with three brokers, of which one or two are killed
     python -m tests.system.faults.soak --matrix                      each point in each way, and each pair of points
     python -m tests.system.faults.soak --matrix every                … and each pair in every way
     python -m tests.system.faults.soak --matrix every --part 2/8     an eighth of that
@@ -21,30 +22,24 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.system.faults import matrix
-from tests.system.faults.kinds import FAULTS, wrong_clocks
-from tests.system.faults.proxy import Proxy
-from tests.system.faults.stage import FAKETIME, Stage
-from tools.kafka.broker import Broker
+from tests.system.faults.kinds import FAULTS, kill_kafka, lose_brokers, pause_kafka, wrong_clocks
+from tests.system.faults.stage import FAKETIME, Stage, stage_of_one, stage_of_three
+from tools.kafka.broker import Cluster
 
 
 @asynccontextmanager
-async def staged(seed: int, directory: Path) -> AsyncIterator[Stage]:
+async def staged(seed: int, brokers: int, directory: Path) -> AsyncIterator[Stage]:
     """The laboratory, running and under load."""
-    link = Proxy()
-    with Broker.start({"advertised.listeners": f"PLAINTEXT://127.0.0.1:{link.port}"}, quick=True) as broker:
-        link.target = broker.port
-        stage = await Stage(broker, link, directory, seed).prepare()
-        try:
-            stage.run_lab()
-            stage.load.go()
-            yield stage
-        finally:
-            stage.close()
-            link.close()
+    async with stage_of_one(seed, directory) if brokers == 1 else stage_of_three(seed, directory) as stage:
+        stage.run_lab()
+        stage.load.go()
+        yield stage
 
 
 async def soak(stage: Stage, minutes: float) -> None:
     faults = [fault for fault in FAULTS if fault is not wrong_clocks or FAKETIME.exists()]
+    if isinstance(stage.kafka, Cluster):
+        faults = [*(fault for fault in faults if fault not in (pause_kafka, kill_kafka)), lose_brokers]
     done: Counter[str] = Counter()
     end = time.monotonic() + 60 * minutes
     while time.monotonic() < end:
@@ -74,7 +69,7 @@ async def all_of(stage: Stage, cases: list[matrix.Case]) -> int:
 
 
 async def run(given: argparse.Namespace, directory: Path) -> int:
-    async with staged(given.seed, directory) as stage:
+    async with staged(given.seed, given.brokers, directory) as stage:
         if given.case:
             return await all_of(stage, [matrix.case_of(name) for name in given.case])
         if given.matrix:
@@ -89,6 +84,7 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--minutes", type=float, default=10.0)
     options.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    options.add_argument("--brokers", type=int, choices=[1, 3], default=1)
     options.add_argument("--matrix", nargs="?", choices=["pairs", "every"], const="pairs")
     options.add_argument("--part", default="1/1", help="which of how many equal parts of the matrix")
     options.add_argument("--case", nargs="+", help="points and ways, such as W2:exit+C4:hang")

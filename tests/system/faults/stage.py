@@ -17,7 +17,8 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -40,7 +41,7 @@ from tests.system.faults.load import Load
 from tests.system.faults.points import Failure
 from tests.system.faults.proxy import Proxy
 from tests.system.processes import Process
-from tools.kafka.broker import Broker
+from tools.kafka.broker import Broker, Cluster
 
 FORKING = multiprocessing.get_context("forkserver")
 FORKING.set_forkserver_preload(["tests.system.faults.entry"])
@@ -105,8 +106,9 @@ class Clocked(Process):
 class Stage:
     """Everything that is needed, and every fault there is."""
 
-    def __init__(self, broker: Broker, kafka_link: Proxy, directory: Path, seed: int) -> None:
-        self.broker = broker
+    def __init__(self, kafka: Broker | Cluster, directory: Path, seed: int, *, kafka_link: Proxy | None = None) -> None:
+        """`kafka_link` is the way of all processes to a single broker, which has to tell its address."""
+        self.kafka = kafka
         self.kafka_link = kafka_link
         self.directory = directory
         self.seed = seed
@@ -116,8 +118,10 @@ class Stage:
         self.database_links: dict[str, Proxy] = {}
         """Process → its way to PostgreSQL."""
         self.settings = Settings(
-            database_url=self.server.url, kafka=f"127.0.0.1:{kafka_link.port}", jwt_key=KEY, topic_partitions=3
-        )
+            database_url=self.server.url, jwt_key=KEY, topic_partitions=3,
+            kafka=f"127.0.0.1:{kafka_link.port}" if kafka_link else kafka.bootstrap,
+            topic_replication=3 if isinstance(kafka, Cluster) else 1,
+        )  # fmt: skip
         self.processes: dict[str, Process] = {}
         self.commands: dict[str, Sequence[str]] = {}
         # Without a time of issue: also a server whose clock is slow takes it.
@@ -198,9 +202,20 @@ class Stage:
         self.happened.append(text)
         print(f"[seed {self.seed}, {time.monotonic() - self.began:.1f} s] {text}", flush=True)
 
+    @property
+    def broker(self) -> Broker:
+        """The only one."""
+        assert isinstance(self.kafka, Broker)
+        return self.kafka
+
+    @property
+    def cluster(self) -> Cluster:
+        assert isinstance(self.kafka, Cluster)
+        return self.kafka
+
     def links(self) -> list[list[Proxy]]:
         """The ways to PostgreSQL, and that to Kafka."""
-        return [list(self.database_links.values()), [self.kafka_link]]
+        return [list(self.database_links.values()), *([[self.kafka_link]] if self.kafka_link else [])]
 
     # What can be asked.
 
@@ -221,10 +236,12 @@ class Stage:
         )
         return found[0]["pid"] if found else None
 
-    async def outbox_is_short(self) -> bool:
-        """Whether nothing has waited in `lab` for as long as a second."""
-        [row] = await self.query("SELECT count(*) AS n FROM lab.outbox WHERE created_at < now() - interval '1 second'")
-        return bool(row["n"] == 0)
+    async def waiting(self, seconds: float = 0.0) -> int:
+        """Letters that have been in the outbox of `lab` for longer than this."""
+        [row] = await self.query(
+            f"SELECT count(*) AS n FROM lab.outbox WHERE created_at < now() - interval '{seconds} seconds'"
+        )
+        return int(row["n"])
 
     async def applied_by_mirror(self, n: int) -> bool:
         """Whether it has so many changes, or more."""
@@ -272,8 +289,8 @@ class Stage:
 
     async def lag(self) -> int:
         """Records that the groups have not said to be done with (I8)."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.broker.bootstrap)
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.broker.bootstrap)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka.bootstrap)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka.bootstrap)
         await admin.start()
         await consumer.start()
         try:
@@ -415,7 +432,7 @@ class Stage:
 
     async def history(self, topic: str) -> list[tuple[bytes, bytes, Any]]:
         """Key, value and headers of every record of a topic so far."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.broker.bootstrap)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka.bootstrap)
         await consumer.start()
         try:
             partitions = [TopicPartition(topic, n) for n in range(self.settings.topic_partitions)]
@@ -456,6 +473,35 @@ class Stage:
         for link in self.database_links.values():
             link.close()
         self.server.stop()
+
+
+@asynccontextmanager
+async def stage_of_one(seed: int, directory: Path, start: Callable[..., Broker] = Broker.start) -> AsyncIterator[Stage]:
+    """With a single broker, which everybody reaches through a proxy."""
+    link = Proxy()
+    try:
+        with start({"advertised.listeners": f"PLAINTEXT://127.0.0.1:{link.port}"}, quick=True) as broker:
+            link.target = broker.port
+            stage = Stage(broker, directory, seed, kafka_link=link)
+            try:
+                yield await stage.prepare()
+            finally:
+                stage.close()
+    finally:
+        link.close()
+
+
+@asynccontextmanager
+async def stage_of_three(
+    seed: int, directory: Path, start: Callable[..., Cluster] = Cluster.start
+) -> AsyncIterator[Stage]:
+    """With three brokers, topics with three copies, of which two have to be written."""
+    with start() as cluster:
+        stage = Stage(cluster, directory, seed)
+        try:
+            yield await stage.prepare()
+        finally:
+            stage.close()
 
 
 def _odd(there: list[int] | None, last: int) -> str:
