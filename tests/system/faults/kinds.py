@@ -291,27 +291,34 @@ async def publish_poison(stage: Stage, *, n: int = 3, among: int = 0) -> None:
             stage.processes[name].send(signal.SIGCONT)
 
 
-async def wrong_clocks(stage: Stage) -> None:
-    """Processes believe other times: an hour too late, an hour too early, and just before midnight of tomorrow.
+REFUSED = "InvalidTimestamp"
 
-    The first one is then two hours late, which is more than Kafka takes, and is set back by three, as by a hand.
+
+async def wrong_clocks(stage: Stage) -> None:
+    """Processes believe other times: an hour fast, an hour slow, and just before midnight of tomorrow.
+
+    The first one is then two hours fast, which is more than Kafka takes, and is set back by three, as by a hand.
     PostgreSQL and Kafka have the true time.
     """
     now = datetime.now(UTC)
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     two_midnights = (today + timedelta(days=2) - now).total_seconds()
     wrong = {"api-1": 3590, "api-2": -3600, "mirror-1": two_midnights - 4}
-    for name, seconds in wrong.items():
-        stage.with_clock(name, seconds)
-    for name in wrong:
-        await asyncio.to_thread(stage.processes[name].wait_ready)
+    for names in (("api-1", "mirror-1"), ("api-2",)):  # so it is api-1 that leads
+        for name in names:
+            stage.with_clock(name, wrong[name])
+        for name in names:
+            await asyncio.to_thread(stage.processes[name].wait_ready)
     await _more_written(stage, 60)
     for name, seen in zip(APIS, ("has expired", "not yet valid"), strict=True):
         answer = await _asked(stage, name)
         assert (answer.status_code, seen in answer.json()["detail"]) == (401, True), answer.text
-    for seconds in (7200, -3600):
-        stage.set_clock("api-1", seconds)
-        await _more_written(stage, 60)
+    stage.set_clock("api-1", 7200)
+    await eventually("Kafka refuses the times of its letters", lambda: REFUSED in stage.processes["api-1"].said)
+    goal = stage.load.written()
+    await eventually("the other one publishes", lambda: stage.applied_by_mirror(goal))
+    stage.set_clock("api-1", -3600)
+    await _more_written(stage, 60)
     await asyncio.to_thread(stage.load.pause)
     await stage.quiet()
     stage.load.go()

@@ -15,7 +15,6 @@ import random
 import signal
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -87,8 +86,8 @@ class _AsPopen:
         self.send_signal(signal.SIGKILL)
 
 
-FAKETIME = Path("/usr/lib") / sysconfig.get_config_var("MULTIARCH") / "faketime" / "libfaketimeMT.so.1"
-"""Where Debian and Ubuntu put it."""
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+"""libfaketime, where Debian and Ubuntu put it."""
 
 
 class Clocked(Process):
