@@ -218,14 +218,14 @@ class Broker:
                 raise NoKafka(f"Kafka did not answer within {READY_WITHIN:.0f} s; its log is {self._log}")
             time.sleep(0.02)
 
-    def _terminate(self) -> None:
+    def _terminate(self, seconds: float = 20) -> None:
         process, self._process = self._process, None
         if process is None or process.poll() is not None:
             return
         process.send_signal(signal.SIGCONT)
         process.terminate()
         try:
-            process.wait(60)
+            process.wait(seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -264,6 +264,9 @@ class Cluster:
             node._wait()
 
     def stop(self) -> None:
+        """Not by asking: the last ones would wait for somebody to hand over to."""
+        for node in self.nodes:
+            node._terminate(0)
         for node in self.nodes:
             node.stop()
 
@@ -309,7 +312,7 @@ def _loaded(jars: Path) -> Path:
             node._format([node], _new_cluster(), {})
             node._java = [*java[:1], f"-XX:ArchiveClassesAtExit={new}", *java[1:]]
             node._run()
-            node._terminate()
+            node._terminate(60)
         finally:
             node.stop()
         new.touch()
