@@ -44,8 +44,9 @@ bench: environment-dev ## measure speed, each against its raw limit in the same 
 
 MINUTES ?= 10
 
-soak: environment-dev ## faults in random order for MINUTES, with real processes (SEED=… repeats the choices)
-	$(BIN)/python -m tests.system.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+soak: environment-dev ## faults in random order for MINUTES, with real processes (SEED=… repeats them; BROKERS=3; MATRIX=pairs)
+	$(BIN)/python -m tests.system.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) \
+		$(if $(BROKERS),--brokers $(BROKERS)) $(if $(MATRIX),--matrix $(MATRIX) $(if $(PART),--part $(PART)))
 
 kafka: environment-dev ## run an Apache Kafka on this machine in the foreground and say where
 	@exec $(BIN)/python -m tools.kafka.broker

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import pytest
@@ -17,7 +17,7 @@ from services.all import SERVICES
 from shared.migrations import Schema, migrate
 from shared.postgres import EmbeddedPostgres, binaries
 from tests.world import World
-from tools.kafka.broker import Broker, NoKafka, bootstrap_servers
+from tools.kafka.broker import Broker, Cluster, NoKafka, bootstrap_servers
 
 # Logs go where pytest collects them, and tracebacks stay short: drawn with all variables they take seconds each.
 structlog.configure(
@@ -112,12 +112,24 @@ def own_kafka() -> Iterator[Broker]:
         yield broker
 
 
+Kafka = TypeVar("Kafka")
+
+
 def start_broker(settings: Mapping[str, str] | None = None, **more: Any) -> Broker:
     """As `Broker.start`; where none can be had the test is skipped, or fails where CI has to have one."""
+    return _had(Broker.start, settings, **{"quick": True, **more})
+
+
+def start_cluster() -> Cluster:
+    """As `Cluster.start`, in the same way."""
+    return _had(Cluster.start)
+
+
+def _had(start: Callable[..., Kafka], *how: Any, **more: Any) -> Kafka:
     try:
         if no_kafka:
             raise NoKafka(no_kafka[0])
-        return Broker.start(settings, **more)
+        return start(*how, **more)
     except NoKafka as reason:
         no_kafka.append(str(reason))
         if os.environ.get("CI") == "true":

@@ -2,7 +2,7 @@
 
 Maven brings the jars that `pom.xml` names into a cache (`$HEADSET_CACHE`, else `~/.cache/headset`), the JVM
 at hand runs one KRaft node, broker and controller in one, on free loopback ports, its data in a temporary
-folder.
+folder. `Cluster` runs three that keep copies of each other's data, for tests of what is lost with one of them: nothing.
 
 `python -m tools.kafka.broker` runs one in the foreground. Whoever has a broker of their own sets
 KAFKA_BOOTSTRAP_SERVERS, and its users ask `bootstrap_servers()` first.
@@ -22,7 +22,8 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,7 +37,6 @@ READY_WITHIN = 60.0  # seconds; three on two idle cores
 
 SETTINGS = {
     "process.roles": "broker,controller",
-    "node.id": "1",
     "controller.listener.names": "CONTROLLER",
     # One node keeps one copy of everything, its own topics too.
     "offsets.topic.replication.factor": "1",
@@ -63,6 +63,15 @@ SETTINGS = {
     "broker.heartbeat.interval.ms": "300",
 }
 
+WITH_COPIES = {
+    "offsets.topic.replication.factor": "3",
+    "transaction.state.log.replication.factor": "3",
+    "transaction.state.log.min.isr": "2",
+    "share.coordinator.state.topic.replication.factor": "3",
+    "share.coordinator.state.topic.min.isr": "2",
+}
+"""What is different where there are three nodes."""
+
 
 class NoKafka(Exception):
     """Why no Kafka can be had here, in one line."""
@@ -76,9 +85,10 @@ def bootstrap_servers() -> str | None:
 class Broker:
     """One running node. `kill`, `pause` and `restart` are for tests of what its users do then."""
 
-    def __init__(self, directory: Path, java: list[str], ports: tuple[int, int], *, keep: bool) -> None:
+    def __init__(self, directory: Path, java: list[str], *, keep: bool, node: int = 1) -> None:
         self.directory = directory
-        self.port, self.controller_port = ports
+        self.node = node
+        self.port, self.controller_port = _free_port(), _free_port()
         self._java = java
         self._keep = keep
         self._process: subprocess.Popen[bytes] | None = None
@@ -86,22 +96,16 @@ class Broker:
     @classmethod
     def start(
         cls, settings: Mapping[str, str] | None = None, *, heap: str = "512m", keep: bool = False, listen: str = "",
-        users: Mapping[str, str] | None = None,
+        users: Mapping[str, str] | None = None, quick: bool = False,
     ) -> Self:  # fmt: skip
         """Bring the jars, format the storage, run, return when it answers; `keep` leaves the data.
 
         `listen` is one more listener, such as SASL_SSL://127.0.0.1:9095; `users`, name → password, are who may come
-        by SCRAM-SHA-512.
+        by SCRAM-SHA-512. `quick`: it starts in half the time, and is slower under load.
         """
-        jars = fetch()
-        options = [f"-Xms{heap}", f"-Xmx{heap}", "-XX:+UseSerialGC"]
-        options += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dlog4j2.disable.jmx=true"]
-        java = [find_java(), *options, "-cp", f"{jars}/*"]
-        _remove_left_over()
-        directory = Path(tempfile.mkdtemp(prefix=f"headset-kafka-{'kept' if keep else os.getpid()}-"))
-        broker = cls(directory, java, (_free_port(), _free_port()), keep=keep)
+        broker = cls(_directory(keep=keep), _java(heap, quick=quick), keep=keep)
         try:
-            broker._format(settings or {}, listen, users or {})
+            broker._format([broker], _new_cluster(), settings or {}, listen, users or {})
             broker._run()
         except BaseException:
             broker.stop()
@@ -152,17 +156,20 @@ class Broker:
             raise RuntimeError("this broker does not run")
         return self._process
 
-    def _format(self, settings: Mapping[str, str], listen: str, users: Mapping[str, str]) -> None:
+    def _format(
+        self, nodes: Sequence["Broker"], cluster: str, settings: Mapping[str, str], listen: str = "",
+        users: Mapping[str, str] = {},
+    ) -> None:  # fmt: skip
         here = f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}"
         here += f",{listen}" if listen else ""
         own = {
             "listeners": here,
-            "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
+            "node.id": str(self.node),
+            "controller.quorum.voters": ",".join(f"{one.node}@127.0.0.1:{one.controller_port}" for one in nodes),
             "log.dirs": str(self.directory / "data"),
         }
         lines = [f"{name}={value}\n" for name, value in {**SETTINGS, **own, **settings}.items()]
         (self.directory / "server.properties").write_text("".join(lines))
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         tool = [*self._java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", "server.properties"]
         for name, password in users.items():
             tool += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
@@ -171,8 +178,15 @@ class Broker:
             raise NoKafka(f"Kafka cannot format its storage: {_what_went_wrong(done.stdout + done.stderr)}")
 
     def _run(self) -> None:
-        log_path = self.directory / "broker.log"
-        with log_path.open("ab") as log:
+        self._launch()
+        self._wait()
+
+    @property
+    def _log(self) -> Path:
+        return self.directory / "broker.log"
+
+    def _launch(self) -> None:
+        with self._log.open("ab") as log:
             # Killed when we die (Linux): a test run that is killed leaves no JVM. In a session of its own:
             # Ctrl-C is ours.
             launch = [
@@ -193,25 +207,121 @@ class Broker:
                 stderr=log,
                 start_new_session=True,
             )
+
+    def _wait(self) -> None:
         deadline = time.monotonic() + READY_WITHIN
         while not _answers(self.port):
-            if self._process.poll() is not None:
-                raise NoKafka(f"Kafka ended while it started: {_what_went_wrong(log_path.read_text(errors='replace'))}")
+            if self._running().poll() is not None:
+                said = self._log.read_text(errors="replace")
+                raise NoKafka(f"Kafka ended while it started: {_what_went_wrong(said)}")
             if time.monotonic() > deadline:
-                raise NoKafka(f"Kafka did not answer within {READY_WITHIN:.0f} s; its log is {log_path}")
+                raise NoKafka(f"Kafka did not answer within {READY_WITHIN:.0f} s; its log is {self._log}")
             time.sleep(0.02)
 
-    def _terminate(self) -> None:
+    def _terminate(self, seconds: float = 20) -> None:
         process, self._process = self._process, None
         if process is None or process.poll() is not None:
             return
         process.send_signal(signal.SIGCONT)
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+class Cluster:
+    """Three nodes, each broker and controller. Two of them are needed to elect, and to take what is to have copies."""
+
+    def __init__(self, nodes: Sequence[Broker]) -> None:
+        self.nodes = tuple(nodes)
+
+    @classmethod
+    def start(cls, *, heap: str = "256m") -> Self:
+        """As `Broker.start`, for three, with its errors."""
+        java, name = _java(heap, quick=True), _new_cluster()
+        cluster = cls([Broker(_directory(keep=False), java, keep=False, node=n) for n in (1, 2, 3)])
+        try:
+            with ThreadPoolExecutor() as each:
+                list(each.map(lambda node: node._format(cluster.nodes, name, WITH_COPIES), cluster.nodes))
+            cluster.restart(*cluster.nodes)
+        except BaseException:
+            cluster.stop()
+            raise
+        return cluster
+
+    @property
+    def bootstrap(self) -> str:
+        return ",".join(node.bootstrap for node in self.nodes)
+
+    def restart(self, *nodes: Broker) -> None:
+        """All of these at once: none of them answers before two of the three are there."""
+        for node in nodes:
+            node._terminate()
+            node._launch()
+        for node in nodes:
+            node._wait()
+
+    def stop(self) -> None:
+        """Not by asking: the last ones would wait for somebody to hand over to."""
+        for node in self.nodes:
+            node._terminate(0)
+        for node in self.nodes:
+            node.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def _directory(*, keep: bool) -> Path:
+    _remove_left_over()
+    return Path(tempfile.mkdtemp(prefix=f"headset-kafka-{'kept' if keep else os.getpid()}-"))
+
+
+def _java(heap: str, *, quick: bool) -> list[str]:
+    """The command that runs a class of Kafka."""
+    jars = fetch()
+    options = [f"-Xms{heap}", f"-Xmx{heap}", "-XX:+UseSerialGC"]
+    options += ["-XX:TieredStopAtLevel=1", f"-XX:SharedArchiveFile={_loaded(jars)}"] if quick else []
+    options += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dlog4j2.disable.jmx=true"]
+    return [find_java(), *options, "-cp", f"{jars}/*"]
+
+
+def _loaded(jars: Path) -> Path:
+    """Kafka's classes as a node had them in memory, which halves the work of starting the next one.
+
+    A node runs once to make the file; a Java that cannot make or read it starts as without.
+    """
+    archive = jars.with_name(f"{jars.name}.jsa")
+    with (jars.parent / "lock").open("a") as lock:
+        if archive.exists():
+            return archive
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if archive.exists():
+            return archive
+        new = archive.with_suffix(".new")
+        java = _java("512m", quick=False)
+        node = Broker(_directory(keep=False), java, keep=False)
+        try:
+            node._format([node], _new_cluster(), {})
+            node._java = [*java[:1], f"-XX:ArchiveClassesAtExit={new}", *java[1:]]
+            node._run()
+            node._terminate(60)
+        finally:
+            node.stop()
+        new.touch()
+        new.rename(archive)
+    return archive
+
+
+def _new_cluster() -> str:
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 
 def fetch() -> Path:

@@ -3,20 +3,17 @@
 Beside the services of the product it knows those of the laboratory: `lab` counts things over HTTP, `mirror` counts
 what it hears of that, `third` what it hears of `mirror`. The environment says what goes wrong:
 
-    FAULT_POINT=W1:exit:7    at a crash point, how, at which time (tests/system/faults/points.py)
+    FAULT_ARMED=FILE         where it is said what fails at which crash point (tests/system/faults/points.py)
+    FAULT_HANG=30            seconds that a hang lasts
     FAULT_PLANTED=no_inbox   a planted mistake (tests/system/faults/planted.py)
-    FAULT_SKEW=-3600         seconds by which this process's clock is wrong
 """
 
 import asyncio
 import os
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -25,16 +22,15 @@ from sqlalchemy import MetaData
 import services.all  # so that those forked have them
 import services.one
 from services.__main__ import main
-from shared import ids, kafka
+from shared import kafka
 from shared.authorisation import table
 from shared.http import service_router
 from shared.identity import Anyone
 from shared.mailbox import mailbox_tables
-from shared.run import Runtime
 from shared.service import Service
 from tests.lab import Faults, Followed, ThingIn, add, service, things_table
 from tests.system.faults.planted import PLANTED
-from tests.system.faults.points import arm
+from tests.system.faults.points import Armed
 
 POISON = 1_000_001
 """A count that no policy of the laboratory can handle."""
@@ -80,18 +76,11 @@ def named(name: str) -> Service:
 _named = services.one.named
 
 
-def skew(seconds: float) -> None:
-    """The clock of the database layer and of the maker of identifiers is wrong by so much."""
-    assert Runtime.__init__.__kwdefaults__ is not None
-    Runtime.__init__.__kwdefaults__["clock"] = lambda: datetime.now(UTC) + timedelta(seconds=seconds)
-    ids.time = SimpleNamespace(time_ns=lambda: time.time_ns() + int(seconds * 1e9))  # type: ignore[assignment]
-
-
 class QuickConsumer(AIOKafkaConsumer):
     """Missed sooner when it is killed, for the tests have little time."""
 
     def __init__(self, *topics: str, **settings: Any) -> None:
-        super().__init__(*topics, **{**settings, "session_timeout_ms": 3000, "heartbeat_interval_ms": 500})
+        super().__init__(*topics, **{**settings, "session_timeout_ms": 1500, "heartbeat_interval_ms": 300})
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
@@ -102,14 +91,20 @@ def run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> No
     with log.open("ab") as said:
         os.dup2(said.fileno(), sys.stdout.fileno())
         os.dup2(said.fileno(), sys.stderr.fileno())
+    be(command)
+
+
+def be(command: Sequence[str]) -> None:
+    """`headset` with these arguments, and what the environment says."""
     sys.argv = ["headset", *command]
     services.one.named = named
     kafka.AIOKafkaConsumer = QuickConsumer
     if planted := os.environ.get("FAULT_PLANTED"):
         PLANTED[planted]()
-    if armed := os.environ.get("FAULT_POINT"):
-        point, action, nth = armed.split(":")
-        arm(point, action, int(nth))
-    if wrong := os.environ.get("FAULT_SKEW"):
-        skew(float(wrong))
+    if file := os.environ.get("FAULT_ARMED"):
+        Armed(Path(file)).put_around()
     main()
+
+
+if __name__ == "__main__":
+    be(sys.argv[1:])

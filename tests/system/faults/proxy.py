@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import threading
-from typing import Any
+from typing import Any, Literal
+
+Way = Literal["there", "back"]
+"""From who connected to the target, or from the target to them."""
 
 
 class Proxy:
@@ -17,17 +20,13 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._flows = self._call(self._open_gate())
+        self._gates: dict[Way, asyncio.Event] = {"there": asyncio.Event(), "back": asyncio.Event()}
+        self.release()
         self._server = self._call(self._listen())
         self.port: int = self._server.sockets[0].getsockname()[1]
 
     def _call(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
-
-    async def _open_gate(self) -> asyncio.Event:
-        gate = asyncio.Event()
-        gate.set()
-        return gate
 
     async def _listen(self) -> asyncio.Server:
         return await asyncio.start_server(self._link, "127.0.0.1", 0)
@@ -42,16 +41,20 @@ class Proxy:
             return
         self._links.add(there_writer)
         with contextlib.suppress(asyncio.CancelledError):  # the end of the test
-            await asyncio.gather(self._pass(reader, there_writer), self._pass(there_reader, writer))
+            await asyncio.gather(
+                self._pass(reader, there_writer, self._gates["there"]),
+                self._pass(there_reader, writer, self._gates["back"]),
+            )
 
-    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, gate: asyncio.Event) -> None:
         with contextlib.suppress(OSError):
             while piece := await source.read(65536):
-                await self._flows.wait()
+                await gate.wait()
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 sink.write(piece)
                 await sink.drain()
+        await gate.wait()
         sink.transport.abort()
         self._links.discard(sink)
 
@@ -64,12 +67,20 @@ class Proxy:
 
         self._call(cut())
 
-    def hold(self) -> None:
-        """Take everything, pass nothing on: a network that swallows. `release` passes it on after all."""
-        self._loop.call_soon_threadsafe(self._flows.clear)
+    def hold(self, *ways: Way) -> None:
+        """Take everything and pass nothing on, in one direction or in both: a network that swallows.
 
-    def release(self) -> None:
-        self._loop.call_soon_threadsafe(self._flows.set)
+        The end of a connection is swallowed, too, if it comes this way. `release` passes everything on after all.
+        """
+        for way in ways or ("there", "back"):
+            self._loop.call_soon_threadsafe(self._gates[way].clear)
+
+    def release(self, *, lost: bool = False) -> None:
+        """Pass on again; what was held is `lost` with its connections, or arrives after all."""
+        if lost:
+            self.cut()
+        for gate in self._gates.values():
+            self._loop.call_soon_threadsafe(gate.set)
 
     def close(self) -> None:
         async def close() -> None:

@@ -2,7 +2,8 @@
 
     writers → api-1, api-2 (serve lab, two relays) → Kafka → mirror-1, mirror-2 → Kafka → third
 
-Its `damage` says which invariants of the plan do not hold; `settled` waits until all of them do.
+Each process has a link of its own to PostgreSQL; the one to Kafka is everybody's, for Kafka tells all the same
+address. Its `damage` says which invariants of the plan do not hold; `settled` waits until all of them do.
 """
 
 import asyncio
@@ -13,18 +14,21 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
 import asyncpg
+import jwt
 import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from shared.events import Letter
-from shared.identity import sign
 from shared.kafka import KafkaBus, create_topics
 from shared.mailbox import DISCARDS_DDL, MAILBOX_DDL
 from shared.postgres import EmbeddedPostgres
@@ -33,16 +37,17 @@ from shared.settings import Settings
 from tests.lab import THINGS_DDL, Counted, Followed
 from tests.system.faults import entry
 from tests.system.faults.load import Load
+from tests.system.faults.points import Failure
 from tests.system.faults.proxy import Proxy
 from tests.system.processes import Process
-from tools.kafka.broker import Broker
+from tools.kafka.broker import Broker, Cluster
 
 FORKING = multiprocessing.get_context("forkserver")
 FORKING.set_forkserver_preload(["tests.system.faults.entry"])
 """Some hundred processes are started; forked from one that has everything imported, each takes no time to speak of."""
 KEY = "a key for the fault tests, of thirty-two bytes"
 LAB = ("lab", "mirror", "third")
-DURABLE = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
+DURABLE = {"fsync": "off", "full_page_writes": "off", "max_connections": "80"}
 """A killed process must lose nothing; only the fall of the whole machine is out of scope, and fsync is against that."""
 DRAINED_WITHIN = 60.0
 """Seconds after the last fault. The plan says 5 on an idle machine; this is what a loaded one is allowed."""
@@ -81,33 +86,60 @@ class _AsPopen:
         self.send_signal(signal.SIGKILL)
 
 
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+"""libfaketime, where Debian and Ubuntu put it."""
+
+
+class Clocked(Process):
+    """A process of the fault tests with a clock of its own, by libfaketime. Nothing can be forked into that."""
+
+    def start(self) -> None:
+        # Loops and timeouts go by the monotonic clock, which is true for everybody, as on a real machine.
+        self.environment |= {
+            "LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(self.log.with_suffix(".clock")),
+            "FAKETIME_CACHE_DURATION": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1",
+        }  # fmt: skip
+        super().start()
+
+
 class Stage:
     """Everything that is needed, and every fault there is."""
 
-    def __init__(self, broker: Broker, kafka_link: Proxy, directory: Path, seed: int) -> None:
-        self.broker = broker
+    def __init__(self, kafka: Broker | Cluster, directory: Path, seed: int, *, kafka_link: Proxy | None = None) -> None:
+        """`kafka_link` is the way of all processes to a single broker, which has to tell its address."""
+        self.kafka = kafka
         self.kafka_link = kafka_link
         self.directory = directory
         self.seed = seed
         self.chance = random.Random(seed)
+        self.began = time.monotonic()
         self.server = EmbeddedPostgres.start(directory / "postgres", DURABLE)
-        self.database_link = Proxy(self.server.port)
+        self.database_links: dict[str, Proxy] = {}
+        """Process → its way to PostgreSQL."""
         self.settings = Settings(
-            database_url=self.server.url, kafka=f"127.0.0.1:{kafka_link.port}", jwt_key=KEY, topic_partitions=3
-        )
+            database_url=self.server.url, jwt_key=KEY, topic_partitions=3,
+            kafka=f"127.0.0.1:{kafka_link.port}" if kafka_link else kafka.bootstrap,
+            topic_replication=3 if isinstance(kafka, Cluster) else 1,
+        )  # fmt: skip
         self.processes: dict[str, Process] = {}
-        self.load = Load([], sign(self.settings, "writer", "admin"))
+        self.commands: dict[str, Sequence[str]] = {}
+        # Without a time of issue: also a server whose clock is slow takes it.
+        claims = {"sub": "writer", "roles": ["admin"], "exp": datetime.now(UTC) + timedelta(days=30)}
+        self.load = Load([], jwt.encode(claims, KEY))
         self.poison: list[str] = []
         """Event ids that must end as dead letters of mirror."""
         self.injected: dict[str, set[int]] = {}
         """Thing → counts that were put on the bus by the test itself, in any order and number."""
         self.happened: list[str] = []
 
-    def environment(self, **more: str) -> dict[str, str]:
-        through = self.server.url.replace(f":{self.server.port}/", f":{self.database_link.port}/")
+    def environment(self, name: str, **more: str) -> dict[str, str]:
+        """What the process of this name is told."""
+        if name not in self.database_links:
+            self.database_links[name] = Proxy(self.server.port)
+        through = self.server.url.replace(f":{self.server.port}/", f":{self.database_links[name].port}/")
         return {
             "DATABASE_URL": through, "KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka, "HEADSET_JWT_KEY": KEY,
-            "HEADSET_POOL_SIZE": "4", "HEADSET_CONSUMER_BATCH": "50", **more,
+            "HEADSET_POOL_SIZE": "4", "HEADSET_CONSUMER_BATCH": "50", "FAULT_ARMED": str(self._armed(name)), **more,
         }  # fmt: skip
 
     async def prepare(self) -> Self:
@@ -122,7 +154,8 @@ class Stage:
     def run(self, name: str, *command: str, **environment: str) -> Process:
         """Start a process under this name."""
         log = self.directory / f"{name}.txt"
-        self.processes[name] = Forked(*command, environment=self.environment(**environment), log=log, program=())
+        self.commands[name] = command
+        self.processes[name] = Forked(*command, environment=self.environment(name, **environment), log=log, program=())
         return self.processes[name]
 
     def again(self, name: str, **environment: str) -> None:
@@ -130,8 +163,28 @@ class Stage:
         process = self.processes[name]
         if not process.ended():
             process.kill()
-        process.environment = {**os.environ, **self.environment(**environment)}
+        process.environment = {**os.environ, **self.environment(name, **environment)}
         process.start()
+
+    def with_clock(self, name: str, seconds: float | None) -> None:
+        """Start this process anew with a clock that is wrong by so much; None: with the true one, and forked again."""
+        process = self.processes[name]
+        if not process.ended():
+            process.kill()
+        kind: type[Process] = Forked
+        if seconds is not None:
+            kind = Clocked
+            self.set_clock(name, seconds)
+        self.processes[name] = kind(
+            *self.commands[name], environment=self.environment(name), log=process.log, port=process.port,
+            program=(sys.executable, "-m", entry.__name__) if kind is Clocked else (),
+        )  # fmt: skip
+
+    def set_clock(self, name: str, seconds: float) -> None:
+        """That process sees it within a second."""
+        new = self.directory / f"{name}.new-clock"
+        new.write_text(f"{seconds:+.0f}\n")
+        new.rename(self.directory / f"{name}.clock")
 
     def run_lab(self, *, doubled: bool = True, **environment: str) -> None:
         """The laboratory's processes, ready; `doubled`: two of each kind that faults are aimed at."""
@@ -146,7 +199,53 @@ class Stage:
     def note(self, text: str) -> None:
         """A line of what happened, for whoever has to understand a failure."""
         self.happened.append(text)
-        print(f"[seed {self.seed}] {text}", flush=True)
+        print(f"[seed {self.seed}, {time.monotonic() - self.began:.1f} s] {text}", flush=True)
+
+    @property
+    def broker(self) -> Broker:
+        """The only one."""
+        assert isinstance(self.kafka, Broker)
+        return self.kafka
+
+    @property
+    def cluster(self) -> Cluster:
+        assert isinstance(self.kafka, Cluster)
+        return self.kafka
+
+    def links(self) -> list[list[Proxy]]:
+        """The ways to PostgreSQL, and that to Kafka."""
+        return [list(self.database_links.values()), *([[self.kafka_link]] if self.kafka_link else [])]
+
+    # What can be asked.
+
+    async def query(self, sql: str) -> list[Any]:
+        """What PostgreSQL answers, by a way of our own."""
+        connection = await asyncpg.connect(self.server.url)
+        try:
+            rows: list[Any] = await connection.fetch(sql)
+            return rows
+        finally:
+            await connection.close()
+
+    async def leader(self) -> int | None:
+        """The session of the relay that leads in `lab`, if one does."""
+        found = await self.query(
+            "SELECT pid FROM pg_locks JOIN pg_stat_activity USING (pid) "
+            "WHERE locktype = 'advisory' AND granted AND application_name = 'headset-relay-lab'"
+        )
+        return found[0]["pid"] if found else None
+
+    async def waiting(self, seconds: float = 0.0) -> int:
+        """Letters that have been in the outbox of `lab` for longer than this."""
+        [row] = await self.query(
+            f"SELECT count(*) AS n FROM lab.outbox WHERE created_at < now() - interval '{seconds} seconds'"
+        )
+        return int(row["n"])
+
+    async def applied_by_mirror(self, n: int) -> bool:
+        """Whether it has so many changes, or more."""
+        [row] = await self.query("SELECT sum(cardinality(seen)) AS n FROM mirror.things")
+        return bool((row["n"] or 0) >= n)
 
     # What the invariants say.
 
@@ -189,8 +288,8 @@ class Stage:
 
     async def lag(self) -> int:
         """Records that the groups have not said to be done with (I8)."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.broker.bootstrap)
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.broker.bootstrap)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka.bootstrap)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka.bootstrap)
         await admin.start()
         await consumer.start()
         try:
@@ -229,24 +328,67 @@ class Stage:
                 break
             told = "\n".join([*found[:10], "what happened:", *self.happened[-20:]])
             assert time.monotonic() < began + DRAINED_WITHIN, f"after {after}, seed {self.seed}:\n{told}"
+            self.supervise()
             await asyncio.sleep(0.05)
         self.note(f"{after}: whole after {time.monotonic() - began:.1f} s, {self.load.written()} written")
         self.load.go()
 
     # Faults.
 
-    async def fail_at(self, point: str, action: str, *names: str, nth: tuple[int, int] = (2, 12)) -> None:
-        """Start these processes anew, each to fail at this point; return when one of them has."""
-        before = {name: self.processes[name].said.count("reached") for name in names}
+    def _armed(self, name: str) -> Path:
+        return self.directory / f"{name}.armed"
+
+    def _reached(self, name: str, failure: Failure) -> int:
+        """How often this process has failed like this."""
+        with contextlib.suppress(FileNotFoundError):
+            return self._armed(name).with_suffix(".reached").read_text().split().count(str(failure))
+        return 0
+
+    def arm(self, name: str, *failures: Failure) -> None:
+        """From now on this process fails so, each time once; without any, not at all."""
+        new = self._armed(name).with_suffix(".new")
+        new.write_text(" ".join(f"{failure}:{failure.nth}" for failure in failures))
+        new.rename(self._armed(name))
+
+    def supervise(self) -> None:
+        """Start anew what has ended, as whatever runs the processes does."""
+        for name, process in self.processes.items():
+            if process.ended():
+                self.again(name)
+
+    async def fail(self, *failures: Failure) -> list[str]:
+        """Have all of these happen, in no order; who failed, for each. What ends by that is started anew."""
+        self.note(" and ".join(f"{failure} in {'/'.join(failure.names)}" for failure in failures))
+        names = {name for failure in failures for name in failure.names}
+        before = {(name, failure): self._reached(name, failure) for failure in failures for name in failure.names}
+        who: dict[Failure, str] = {}
+        ending: set[str] = set()
+
+        def arm(name: str) -> None:
+            self.arm(name, *(failure for failure in failures if failure not in who and name in failure.names))
+
+        def all_happened() -> bool:
+            for name, failure in before:
+                if failure not in who and self._reached(name, failure) > before[name, failure]:
+                    who[failure] = name
+                    ending.update([name] if failure.way == "exit" else [])
+                    for other in failure.names:
+                        arm(other)
+            for name in names:
+                if self.processes[name].ended():
+                    ending.discard(name)
+                    arm(name)
+                    self.again(name)
+            return len(who) == len(failures) and not ending
+
         for name in names:
-            self.again(name, FAULT_POINT=f"{point}:{action}:{self.chance.randint(*nth)}")
-        self.note(f"{' and '.join(names)}: {action} at {point}")
-        await eventually(
-            f"{point} is reached",
-            lambda: any(self.processes[name].said.count("reached") > before[name] for name in names),
-        )
-        if action == "exit":
-            await eventually(f"it ends at {point}", lambda: any(self.processes[name].ended() for name in names))
+            arm(name)
+            if any(failure.point in ("P1", "C6") for failure in failures if name in failure.names):
+                self.again(name)  # this happens when it starts
+        await eventually(f"{' and '.join(map(str, failures))} happens", all_happened)
+        for name in names:
+            self.arm(name)
+        return [who[failure] for failure in failures]
 
     def kill_database(self) -> None:
         """As a crash of the server, with all its processes; then its recovery."""
@@ -256,7 +398,8 @@ class Stage:
                 one.kill()
         self.server.stop()
         self.server = EmbeddedPostgres.start(self.directory / "postgres", DURABLE)
-        self.database_link.target = self.server.port
+        for link in self.database_links.values():
+            link.target = self.server.port
 
     @contextlib.contextmanager
     def stopped_database(self) -> Any:
@@ -286,9 +429,9 @@ class Stage:
         finally:
             await bus.close()
 
-    async def history(self, topic: str) -> list[tuple[bytes | None, bytes | None, Any]]:
+    async def history(self, topic: str) -> list[tuple[bytes, bytes, Any]]:
         """Key, value and headers of every record of a topic so far."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.broker.bootstrap)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka.bootstrap)
         await consumer.start()
         try:
             partitions = [TopicPartition(topic, n) for n in range(self.settings.topic_partitions)]
@@ -326,8 +469,38 @@ class Stage:
                 with contextlib.suppress(ProcessLookupError):
                     process.send(signal.SIGCONT)
                 process.kill()
-        self.database_link.close()
+        for link in self.database_links.values():
+            link.close()
         self.server.stop()
+
+
+@asynccontextmanager
+async def stage_of_one(seed: int, directory: Path, start: Callable[..., Broker] = Broker.start) -> AsyncIterator[Stage]:
+    """With a single broker, which everybody reaches through a proxy."""
+    link = Proxy()
+    try:
+        with start({"advertised.listeners": f"PLAINTEXT://127.0.0.1:{link.port}"}, quick=True) as broker:
+            link.target = broker.port
+            stage = Stage(broker, directory, seed, kafka_link=link)
+            try:
+                yield await stage.prepare()
+            finally:
+                stage.close()
+    finally:
+        link.close()
+
+
+@asynccontextmanager
+async def stage_of_three(
+    seed: int, directory: Path, start: Callable[..., Cluster] = Cluster.start
+) -> AsyncIterator[Stage]:
+    """With three brokers, topics with three copies, of which two have to be written."""
+    with start() as cluster:
+        stage = Stage(cluster, directory, seed)
+        try:
+            yield await stage.prepare()
+        finally:
+            stage.close()
 
 
 def _odd(there: list[int] | None, last: int) -> str:
