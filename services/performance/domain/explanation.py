@@ -22,7 +22,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from services.performance.domain.ledger import Basis, standings, weight_of
+from services.performance.domain.ledger import Basis, standings, tally, weight_of
 from services.performance.domain.templates import (
     ADJUSTMENT,
     FULL,
@@ -185,7 +185,7 @@ def outcome(template: Template, lines: Sequence[Line]) -> Result:
 
 
 def _standing(template: Template, lines: Sequence[Line]) -> tuple[dict[str, dict[str, Standing]], Decimal]:
-    return standings((line for line in lines if line.reversal is None), pooled=template.audits == "pooled_points")
+    return standings(tally(line, pooled=template.pooled) for line in lines if line.reversal is None)
 
 
 def explain(template: Template, lines: Sequence[Line]) -> Explanation:
@@ -257,7 +257,7 @@ class _Around:
         self.sum, self.weights = sum((w * s for w, s in beside), ZERO), sum((w for w, _ in beside), ZERO)
         others = [(w, s) for n, w in template.dimensions.items() if n != name and (s := scores[n]) is not None]
         self.other_sum, self.other_weights = sum((w * s for w, s in others), ZERO), sum((w for w, _ in others), ZERO)
-        self.pooled = template.audits == "pooled_points"
+        self.pooled = template.pooled
         self.blocking = template.missing == "block"
         self.complete = len(others) == len(template.dimensions) - 1
         self.total = self.total_with(self.score)

@@ -259,7 +259,7 @@ async def sums(
         )
         query = f"""
         SELECT employee_id, {_summed(str, wanted)}, {spreads}
-        FROM (SELECT {owner}.employee_id, {_summed(_column, wanted)} {found} GROUP BY 1, days.day) AS each_day
+        FROM (SELECT {owner}.employee_id, {_of_each_day(wanted)} {found} GROUP BY 1, days.day) AS each_day
         GROUP BY 1
         """
     values: dict[str, Any] = {"employees": list(employees), "first": first, "last": last}
@@ -287,6 +287,13 @@ def _column(name: str) -> str:
 def _summed(of: Callable[[str], str], names: Sequence[str]) -> str:
     # Whole numbers stay whole: PostgreSQL would go on with numeric, which is slow.
     return ", ".join(f"sum({of(name)})" + ("" if name == "score_sum" else "::bigint") + f" AS {name}" for name in names)
+
+
+def _of_each_day(names: Sequence[str]) -> str:
+    # Doubles hold whole numbers up to 2^53 exactly, and of sums before they are added up again they take half the time
+    # and a quarter of the memory: what bigint adds up to is numeric.
+    sums = ((name, "" if name == "score_sum" else "::float8") for name in names)
+    return ", ".join(f"sum(({_column(name)}){type}) AS {name}" for name, type in sums)
 
 
 async def guards_in_force(tx: Tx, first: date, last: date) -> frozenset[str]:

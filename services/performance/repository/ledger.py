@@ -1,8 +1,7 @@
 """What is in the ledgers, and how does a line get there?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +12,8 @@ from sqlalchemy.exc import DBAPIError
 
 from services.performance.domain.chain import HASHED, Head, link
 from services.performance.domain.explanation import Line, Reversal
-from services.performance.domain.ledger import Counted, Movement
+from services.performance.domain.ledger import Basis, Movement, Tally
+from services.performance.domain.templates import AUDIT_INDICATOR
 from services.performance.tables import audits, ledger_entries
 from shared.db import Tx
 
@@ -24,7 +24,7 @@ _TYPES = {
     "low": "numeric", "high": "numeric", "actor": "text", "indicator_version": "integer", "refers_to": "uuid",
     "seq": "integer", "hash": "bytea",
 }  # fmt: skip
-_row = itemgetter(*_TYPES)
+"""A movement, field by field, and its place in the chain."""
 _FEW = 50
 """Up to so many lines one statement is quicker; from there on COPY, three times as quick with a thousand."""
 _INSERT = text(f"""
@@ -38,20 +38,25 @@ WHERE entry.id = reversal.entry_id
 """)
 
 
-async def append(tx: Tx, heads: dict[UUID, Head], added: Sequence[Movement]) -> None:
-    """Add lines, each to the chain of its appraisal, whose heads (of locked appraisals) move on."""
+def linked(heads: dict[UUID, Head], added: Sequence[Movement]) -> list[tuple[Any, ...]]:
+    """These lines as they stand in the table, each in the chain of its appraisal, whose head moves on."""
+    rows = []
+    for movement in added:
+        length, before = heads[movement.appraisal_id]
+        content = (*movement, length + 1)
+        hash = link(before, dict(zip(_TYPES, content, strict=False)))
+        heads[movement.appraisal_id] = Head(length + 1, hash)
+        rows.append((*content, hash))
+    return rows
+
+
+async def write(tx: Tx, added: Sequence[Movement], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Add lines, `linked`, to the ledgers of locked appraisals."""
     if not added:
         return
     taken_back = {m.reverses: m.id for m in added if m.reverses}
     if taken_back:  # first, for an audit or indicator has at most one entry that stands
         await tx.run(_REVERSE, {"entries": list(taken_back), "reversals": list(taken_back.values())})
-    rows = []
-    for movement in added:
-        head = heads[movement.appraisal_id]
-        content = {**movement._asdict(), "seq": head.length + 1}
-        content["hash"] = link(head.hash, content)
-        heads[movement.appraisal_id] = Head(content["seq"], content["hash"])
-        rows.append(_row(content))
     if len(rows) <= _FEW:
         await tx.run(_INSERT, dict(zip(_TYPES, map(list, zip(*rows, strict=True)), strict=True)))
         return
@@ -64,19 +69,25 @@ async def append(tx: Tx, heads: dict[UUID, Head], added: Sequence[Movement]) -> 
         raise DBAPIError("COPY", None, error, connection_invalidated=driver.is_closed()) from error
 
 
-async def standing(tx: Tx, appraisals: Sequence[UUID]) -> dict[UUID, list[Counted]]:
-    """What the scores of these appraisals rest on."""
-    found: dict[UUID, list[Counted]] = {id: [] for id in appraisals}
+async def tallies(tx: Tx, pooled: Mapping[UUID, bool], *, but: Basis | None = None) -> dict[UUID, list[Tally]]:
+    """What stands in these appraisals, each of which pools points of audits or not; without what rests on `but`."""
+    found: dict[UUID, list[Tally]] = {id: [] for id in pooled}
     rows: Any = await tx.tuples(
         text("""
-        SELECT appraisal_id, dimension, indicator, basis, points, weight, low, high FROM performance.ledger_entries
-        WHERE appraisal_id = ANY(CAST(:ids AS uuid[])) AND kind = 'entry' AND reversed_by IS NULL
-        ORDER BY appraisal_id, seq
+        SELECT appraisal_id, dimension, indicator, count(*), sum(w), sum(w * p), sum(w * w), sum(w * w * p),
+               sum(w * w * p * p), CASE count(*) WHEN 1 THEN min(low) END, CASE count(*) WHEN 1 THEN min(high) END
+        FROM (SELECT appraisal_id, dimension, indicator, low, high, points AS p,
+                     CASE WHEN indicator = :pool AND appraisal_id = ANY(CAST(:pooled AS uuid[])) THEN weight
+                          ELSE 1 END AS w
+              FROM performance.ledger_entries
+              WHERE appraisal_id = ANY(CAST(:ids AS uuid[])) AND kind = 'entry' AND reversed_by IS NULL
+                AND basis IS DISTINCT FROM :but) AS counted
+        GROUP BY 1, 2, 3
         """),
-        {"ids": list(appraisals)},
+        {"ids": list(pooled), "pooled": [id for id in pooled if pooled[id]], "pool": AUDIT_INDICATOR, "but": but},
     )
-    for id, *counted in rows:
-        found[id].append(Counted(*counted))
+    for id, *added_up in rows:
+        found[id].append(Tally(*added_up))
     return found
 
 
