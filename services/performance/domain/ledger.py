@@ -16,7 +16,7 @@ from itertools import zip_longest
 from typing import Literal, NamedTuple, Protocol
 from uuid import UUID
 
-from services.performance.domain.templates import ADJUSTMENT, AUDIT_INDICATOR, Standing
+from services.performance.domain.templates import ADJUSTMENT, AUDIT_INDICATOR, ZERO, Standing
 from shared.ids import new_id
 from shared.statistics import Z95
 
@@ -200,13 +200,35 @@ def tally(entry: Counts, *, pooled: bool) -> Tally:
     return Tally(entry.dimension, entry.indicator, 1, w, w * p, ww, ww * p, ww * p * p, entry.low, entry.high)
 
 
+def tallied(entries: Iterable[Counts], *, pooled: bool) -> list[Tally]:
+    """These entries, indicator by indicator."""
+    groups: dict[tuple[str, str], list[Counts]] = {}
+    for entry in entries:
+        groups.setdefault((entry.dimension, entry.indicator), []).append(entry)
+    found = []
+    for (dimension, indicator), group in groups.items():
+        n = len(group)
+        if n == 1:
+            found.append(tally(group[0], pooled=pooled))
+        elif pooled and indicator == AUDIT_INDICATOR:
+            weighed = [(e.weight, e.weight * e.points) for e in group]
+            terms = [(w, wp, w * w, w * wp, wp * wp) for w, wp in weighed]
+            found.append(Tally(dimension, indicator, n, *(sum(own, ZERO) for own in zip(*terms, strict=True))))
+        else:
+            points = [entry.points for entry in group]
+            many, total = Decimal(n), sum(points, ZERO)
+            squares = sum((p * p for p in points), ZERO)
+            found.append(Tally(dimension, indicator, n, many, total, many, total, squares))
+    return found
+
+
 def standings(tallies: Iterable[Tally]) -> tuple[dict[str, dict[str, Standing]], Decimal]:
     """What these come to, by dimension and indicator, and the sum of the adjustments of the total."""
     groups: dict[tuple[str, str], Tally] = {}
     for one in tallies:
         key = one[:2]
         groups[key] = _together(groups[key], one) if key in groups else one
-    adjusted = Decimal(0)
+    adjusted = ZERO
     found: dict[str, dict[str, Standing]] = {}
     for (dimension, indicator), group in groups.items():
         if dimension == ADJUSTMENT:
@@ -231,4 +253,4 @@ def _variance(group: Tally) -> float | None:
         return (float(group.high - group.low) / 2 / Z95) ** 2
     mean = group.wp / w
     squares = group.wwpp - mean * (2 * group.wwp - mean * group.ww)
-    return float(max(squares, Decimal(0))) * n / (n - 1) / float(w) ** 2
+    return float(max(squares, ZERO)) * n / (n - 1) / float(w) ** 2

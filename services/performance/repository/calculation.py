@@ -1,12 +1,12 @@
 """What do the facts of a cycle come to for everybody in it?
 
-A few statements for each two thousand appraisals, whatever the number of calls behind them: the day sums are read, the
+A few statements for each five hundred appraisals, whatever the number of calls behind them: the day sums are read, the
 rules are asked, and the lines that differ from what stands are written. The rules need about as much time as the
 database, and no database: so they are asked in a thread, while one part is written and the next is read.
 """
 
 from asyncio import Task, create_task, to_thread, wait
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -24,9 +24,9 @@ from services.performance.repository.appraisals import come_to, conclude
 from services.performance.repository.held import Held, hold, template_of
 from services.performance.repository.indicators import holding
 from shared.db import Tx
-from shared.ids import new_id
+from shared.ids import new_ids
 
-CHUNK = 2000
+CHUNK = 500
 Asked = Sequence[tuple[str, Indicator]]
 """Indicators, each with the dimension that counts it."""
 Then = Callable[[dict[UUID, Held], dict[UUID, Result]], Awaitable[None]]
@@ -61,7 +61,7 @@ class _Measured(NamedTuple):
 async def calculate(tx: Tx, cycle: RowMapping, *, by: str, quiet: bool = False, then: Then | None = None) -> int:
     """Measure the indicators of all appraisals of a cycle and book what changed; how many they are.
 
-    `quiet`: nothing is published yet. `then` is done with some thousand appraisals at a time and with what they come
+    `quiet`: nothing is published yet. `then` is done with some hundred appraisals at a time and with what they come
     to: with all of them, if `quiet`, else with those that changed.
     """
     await tx.run(text("SET LOCAL work_mem = '64MB'"))
@@ -134,8 +134,9 @@ def _measure(
     added: list[Movement] = []
     heads: dict[UUID, Head] = {}
     results: dict[UUID, Result] = {}
+    ids = new_ids()
     for id, one in part.held.items():
-        new = _entries(part, one, sums, by_hand, at, by)
+        new = _entries(ids, part, one, sums, by_hand, at, by)
         differing = remeasured(part.standing[id], new)
         if everybody or differing:
             added += differing
@@ -146,7 +147,7 @@ def _measure(
 
 
 def _entries(
-    part: _Part, one: Held, sums: Sequence[_Sums], by_hand: Asked, at: datetime, by: str
+    ids: Iterator[UUID], part: _Part, one: Held, sums: Sequence[_Sums], by_hand: Asked, at: datetime, by: str
 ) -> list[Movement]:  # fmt: skip
     """The entries that the indicators should have."""
     found = []
@@ -156,23 +157,24 @@ def _entries(
             value, n, interval = indicator.of(own, spreads.get((indicator.measure, indicator.base)))
             if value is not None and n >= indicator.least_n:
                 ends = indicator.points_between(interval) if indicator.sampled else None
-                found.append(_line(one, dimension, indicator, value, n, at, by, ends and ends.low, ends and ends.high))
+                low, high = ends or (None, None)
+                found.append(_line(next(ids), one, dimension, indicator, value, n, at, by, low, high))
     for dimension, indicator in by_hand:
         value, n = manual_sums(part.ratings.get((one.id, indicator.key), {}))
         if value is not None and n >= indicator.least_n:
-            found.append(_line(one, dimension, indicator, value, n, at, by, None, None))
+            found.append(_line(next(ids), one, dimension, indicator, value, n, at, by, None, None))
     return found
 
 
 def _line(
-    one: Held, dimension: str, indicator: Indicator, value: Decimal, n: int, at: datetime, by: str,
+    id: UUID, one: Held, dimension: str, indicator: Indicator, value: Decimal, n: int, at: datetime, by: str,
     low: Decimal | None, high: Decimal | None,
 ) -> Movement:  # fmt: skip
     points = indicator.points(value)
     if not indicator.sampled:
         low = high = points
     return Movement(
-        new_id(), one.id, dimension, indicator.key, "entry", None, None, None, value, at, basis="indicator",
+        id, one.id, dimension, indicator.key, "entry", None, None, None, value, at, basis="indicator",
         points=points, n=n, low=low, high=high, actor=by, indicator_version=indicator.version,
     )  # fmt: skip
 

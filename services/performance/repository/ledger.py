@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from asyncpg.exceptions import InterfaceError, PostgresError
-from sqlalchemy import and_, select, text, true
+from sqlalchemy import select, text
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import DBAPIError
 
@@ -14,7 +14,7 @@ from services.performance.domain.chain import HASHED, Head, link
 from services.performance.domain.explanation import Line, Reversal
 from services.performance.domain.ledger import Basis, Movement, Tally
 from services.performance.domain.templates import AUDIT_INDICATOR
-from services.performance.tables import audits, ledger_entries
+from services.performance.tables import ledger_entries
 from shared.db import Tx
 
 _TYPES = {
@@ -121,47 +121,28 @@ async def entry(tx: Tx, id: UUID) -> Movement | None:
 
 async def lines(tx: Tx, appraisal_id: UUID, as_of: datetime | None = None) -> list[Line]:
     """The entries of the ledger, oldest first, with their evidence and their reversals; as they stood then, if told."""
-    entry, reversal = ledger_entries, ledger_entries.alias("reversal")
-    names = (
-        "id", "dimension", "indicator", "audit_id", "revision", "event_id", "value", "at", "basis", "points", "n",
-        "weight", "low", "high", "actor", "indicator_version", "refers_to",
-    )  # fmt: skip
-    query = (
-        select(
-            *(entry.c[name] for name in names),
-            audits.c.call_id,
-            audits.c.scorecard,
-            reversal.c.id.label("later_id"),
-            reversal.c.revision.label("later_revision"),
-            reversal.c.event_id.label("later_event"),
-            reversal.c.at.label("later_at"),
-            reversal.c.actor.label("later_actor"),
-        )
-        .outerjoin(audits, audits.c.audit_id == entry.c.audit_id)
-        .outerjoin(
-            reversal,
-            and_(reversal.c.id == entry.c.reversed_by, true() if as_of is None else reversal.c.at <= as_of),
-        )
-        .where(entry.c.appraisal_id == appraisal_id, entry.c.kind == "entry")
-        .order_by(entry.c.seq)
-    )
-    if as_of is not None:
-        query = query.where(entry.c.at <= as_of)
-    rows: Any = await tx.tuples(query)
+    rows: Any = await tx.tuples(_LINES, {"id": appraisal_id, "as_of": as_of})
     return [
-        Line(
-            id=id, dimension=dimension, indicator=indicator, audit_id=audit_id, revision=revision, event_id=event_id,
-            call_id=call_id, scorecard=scorecard, value=value, at=at, basis=basis, points=points, n=n, weight=weight,
-            low=low, high=high, actor=actor, indicator_version=version, refers_to=refers_to,
-            reversal=Reversal(id=by, revision=later_revision, event_id=later_event, at=later_at, by=later_actor)
-            if by
-            else None,
-        )
-        for (
-            id, dimension, indicator, audit_id, revision, event_id, value, at, basis, points, n, weight, low, high,
-            actor, version, refers_to, call_id, scorecard, by, later_revision, later_event, later_at, later_actor,
-        ) in rows
-    ]  # fmt: skip
+        Line._make((*row[:_REVERSED], Reversal(*row[_LATER:]) if row[_LATER] else None, *row[_REVERSED:_LATER]))
+        for row in rows
+    ]
+
+
+_REVERSED = Line._fields.index("reversal")
+_LATER = len(Line._fields) - 1
+_LINES = text("""
+SELECT entry.id, entry.dimension, entry.indicator, entry.audit_id, entry.revision, entry.event_id, audit.call_id,
+       audit.scorecard, entry.value, entry.at, entry.basis, entry.points, entry.n, entry.weight, entry.low, entry.high,
+       entry.actor, entry.indicator_version, entry.refers_to,
+       reversal.id, reversal.revision, reversal.event_id, reversal.at, reversal.actor
+FROM performance.ledger_entries entry
+LEFT JOIN performance.audits audit ON audit.audit_id = entry.audit_id
+LEFT JOIN performance.ledger_entries reversal
+  ON reversal.id = entry.reversed_by AND (CAST(:as_of AS timestamptz) IS NULL OR reversal.at <= :as_of)
+WHERE entry.appraisal_id = :id AND entry.kind = 'entry'
+  AND (CAST(:as_of AS timestamptz) IS NULL OR entry.at <= :as_of)
+ORDER BY entry.seq
+""")
 
 
 async def chained(tx: Tx, appraisals: Sequence[UUID]) -> Sequence[RowMapping]:
