@@ -340,8 +340,10 @@ _AUDIT_DAYS = f"""
     ON CONFLICT (employee_id, day) DO NOTHING
 """
 _EXAMINATIONS = """
-    INSERT INTO performance.training_days (employee_id, day, examinations, passed, scored, score_sum)
-    SELECT employee_id, $first + 20 * n, 1, 1, 1, 85 FROM performance.employees CROSS JOIN generate_series(1, 2) AS n;
+    INSERT INTO performance.training_days (employee_id, day, examinations, passed, scored, score_sum, meetings,
+                                           attended, minutes)
+    SELECT employee_id, $first + 20 * n, 1, 1, 1, 85, 2, 2, 180
+    FROM performance.employees CROSS JOIN generate_series(1, 2) AS n;
     INSERT INTO performance.audits (audit_id, employee_id, submitted_on, call_id, scorecard, auditor_id, competencies)
     SELECT uuidv7(), employee_id, $first + n % 90, gen_random_uuid()::text, 'short@1', 'auditor-' || n % 20,
            '{listening,resolution}'
@@ -402,7 +404,7 @@ _READS = (
         ),
         by_login=False,
     ),
-    _read("training_days", ("examinations", "passed", "scored", "score_sum"), by_login=False),
+    _read("training_days", ("examinations", "passed", "scored", "score_sum", "meetings", "attended"), by_login=False),
 )
 _LINES = """
     SELECT entry.id, entry.dimension, entry.indicator, entry.audit_id, entry.revision, entry.event_id, entry.value,

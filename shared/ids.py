@@ -7,18 +7,29 @@ lie together in an index, and the day of an identifier can be read off it.
 import hashlib
 import os
 import time
+from collections.abc import Iterator
 from datetime import date, datetime
 from uuid import UUID
 
 _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62
 _EPOCH = date(1970, 1, 1).toordinal()
+_AT_A_TIME = 256
 _LAST = date.max.toordinal() - _EPOCH
 
 
 def new_id() -> UUID:
     """A fresh UUIDv7."""
     return _uuid7(time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10), "big"))
+
+
+def new_ids() -> Iterator[UUID]:
+    """Fresh UUIDv7 for as long as one asks: for thousands, as chance is drawn for many at a time, which costs a system
+    call. Not to be kept: processes forked meanwhile would go on with the same ones."""
+    while True:
+        chance = os.urandom(10 * _AT_A_TIME)
+        for start in range(0, len(chance), 10):
+            yield _uuid7(time.time_ns() // 1_000_000, int.from_bytes(chance[start : start + 10], "big"))
 
 
 def first_id_at(at: datetime) -> UUID:

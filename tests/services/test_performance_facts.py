@@ -87,7 +87,7 @@ LIMITS = (1, 20, 60, 200)
 async def stored_days(world: World, table: str) -> dict[Any, dict[str, int]]:
     found = {}
     for row in await world.rows("performance", f"SELECT * FROM performance.{table}"):
-        sums = {name: value for name, value in row.items() if name not in DAYS[table]}
+        sums = {name: value for name, value in row.items() if name not in (*DAYS[table], "changed_at")}
         if any(sums.values()):
             found[tuple(row[name] for name in DAYS[table])] = sums
     return found

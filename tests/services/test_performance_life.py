@@ -237,6 +237,40 @@ async def test_the_past_can_be_asked_for(world: World) -> None:
     assert [s["revision"] for _, s in states] == [0] * 5 + [1, 2]
 
 
+async def test_evidence_tells_what_changed_since(world: World) -> None:
+    """What days and calls said before is not kept; so what an entry does not rest on any more says so."""
+    person = hired()
+    await world.send(person, *work("a1"))
+    cycle = await open_cycle(world)
+    await step(world, cycle, "calculation")
+    measured, state = world.now, await the_appraisal(world, person.employee_id)
+    path = f"/performance/appraisals/{state['id']}"
+
+    async def changed(of: str, **asked: Any) -> dict[str, str]:
+        why = await check(world, state if asked else await the_appraisal(world, person.employee_id), **asked)
+        [entry] = [e for e in why["entries"] if e["indicator"] == of]
+        days = why["behind"][entry["id"]]
+        assert len(days) >= 2
+        for day in days:
+            singles = await get(world, f"{path}/entries/{entry['id']}/days/{day['fact']}")
+            calls = {single["fact"]: single["changed_since"] for single in singles if single["changed_since"]}
+            assert calls == ({"a1-3": day["changed_since"]} if day["changed_since"] else {})
+        return {day["fact"]: day["changed_since"] for day in days if day["changed_since"]}
+
+    assert await changed("speed_of_answer") == {}
+    world.now += timedelta(hours=1)
+    at = NOON + timedelta(days=3)
+    await world.send(call("a1-3", "a1", at, wait_seconds=55, talk_seconds=300))
+    expected = {str(at.date()): world.now.isoformat().replace("+00:00", "Z")}
+    assert await changed("speed_of_answer", as_of=measured.isoformat()) == expected
+    assert await changed("satisfaction", as_of=measured.isoformat()) == {}
+    assert await changed("speed_of_answer") == expected, "the entry is still that of before"
+    world.now += timedelta(hours=1)
+    await step(world, cycle, "calculation")
+    assert await changed("speed_of_answer") == {}
+    assert await changed("speed_of_answer", as_of=measured.isoformat()) == expected
+
+
 async def test_tampering_shows(world: World) -> None:
     person = hired()
     await world.send(person)

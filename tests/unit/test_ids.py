@@ -3,12 +3,13 @@
 import time
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
+from itertools import islice
 from uuid import NAMESPACE_URL, RFC_4122, UUID, uuid4, uuid5
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ids import day_of, id_for, new_id
+from shared.ids import day_of, id_for, new_id, new_ids
 
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
@@ -22,8 +23,9 @@ def test_new_ones_are_version_7_of_now() -> None:
 
 
 def test_new_ones_differ_and_sort_by_time() -> None:
-    made = [new_id() for _ in range(10_000)]
+    made = [new_id() for _ in range(10_000)] + list(islice(new_ids(), 10_000))
     assert len(set(made)) == len(made)
+    assert {(id.version, id.variant) for id in made} == {(7, RFC_4122)}
     times = [id.int >> 80 for id in made]
     assert times == sorted(times)
 

@@ -323,10 +323,12 @@ def test_who_may_rate_and_decide() -> None:
 def test_what_days_moved() -> None:
     one = indicator(levels=(Level(value=Decimal(0), points=Decimal(100)), Level(value=Decimal(100), points=Decimal(0))))
     days = [Piece("a", {"waits": 1, "wait_ms": 10_000}), Piece("b", {"waits": 3, "wait_ms": 150_000})]
-    first, second = behind(one, days)
+    first, second = behind(one, days, AT)
     assert (first.value, first.n, first.moved) == (10, 1, 10)  # 60 points, without it 50
     assert (second.value, second.n, second.moved) == (50, 3, -30)
-    assert behind(one, days[:1])[0].moved is None
+    assert behind(one, days[:1], AT)[0].moved is None
+    late = [day._replace(changed_at=AT + timedelta(hours=n)) for n, day in enumerate(days)]
+    assert [day.changed_since for day in behind(one, late, AT)] == [None, AT + timedelta(hours=1)]
 
 
 def person(n: int, total: float, manager: str, reach: float | None = 3) -> Person:

@@ -8,7 +8,8 @@ hash: so a line changed, removed, added or moved shows, also at the end.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, getcontext
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -41,22 +42,32 @@ class Fault(NamedTuple):
 
 
 _SORTED = sorted(HASHED)
+_PRECISION = getcontext().prec
 
 
-def _told(value: object) -> str | int | None:
-    match value:
-        case None | str() | int():
-            return value
-        case Decimal():
-            return format(value.normalize(), "f") if value else "0"
-        case datetime():
-            return value.astimezone(UTC).isoformat(timespec="microseconds")
-    return str(value)
+def _digits(value: Decimal) -> str:
+    """What `format(value.normalize(), "f")` says, without the two steps where the number is told plainly already."""
+    told = str(value)
+    if not value:
+        return "0"
+    if "E" in told or len(told) > _PRECISION:
+        return format(value.normalize(), "f")
+    return told.rstrip("0").rstrip(".") if "." in told else told
+
+
+@lru_cache(maxsize=1000)
+def _moment(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def canonical(content: Mapping[str, Any]) -> bytes:
     """One text for one content."""
-    return to_json({name: _told(content[name]) for name in _SORTED})
+    told: dict[str, Any] = {}
+    for name in _SORTED:
+        value = content[name]
+        kind = type(value)
+        told[name] = _digits(value) if kind is Decimal else _moment(value) if kind is datetime else value
+    return to_json(told)
 
 
 def link(previous: bytes, content: Mapping[str, Any]) -> bytes:

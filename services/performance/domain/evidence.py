@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -22,30 +23,38 @@ class Evidence:
     n: int
     moved: Number | None
     """Points of the entry; null where without it nothing would be left."""
+    changed_since: datetime | None
+    """When it was told or changed, if that was after the entry was measured: then the entry does not rest on what is
+    shown here. What was known before is not kept."""
 
 
 class Piece(NamedTuple):
-    """A day or a fact, and its sums."""
+    """A day or a fact, its sums, and when it was changed or told last, where that is known."""
 
     fact: str
     sums: Mapping[str, int | Decimal]
+    changed_at: datetime | None = None
 
 
 def behind(
-    indicator: Indicator, pieces: Sequence[Piece], whole: Mapping[str, int | Decimal] | None = None
+    indicator: Indicator, pieces: Sequence[Piece], at: datetime, whole: Mapping[str, int | Decimal] | None = None
 ) -> list[Evidence]:
-    """Each piece that counts for the indicator; `whole` holds the sums of all pieces, if these are not all."""
+    """Each piece that counts for the indicator, as it is known now, behind an entry that was measured at this time.
+
+    `whole` holds the sums of all pieces, if these are not all.
+    """
     m, b = indicator.measure, indicator.base
-    counted = [(piece.fact, piece.sums[m], piece.sums[b]) for piece in pieces if piece.sums[b]]
-    measure = whole[m] if whole else sum(own for _, own, _ in counted)
-    base = whole[b] if whole else sum(n for _, _, n in counted)
+    counted = [(piece.fact, piece.sums[m], piece.sums[b], piece.changed_at) for piece in pieces if piece.sums[b]]
+    measure = whole[m] if whole else sum(own for _, own, *_ in counted)
+    base = whole[b] if whole else sum(n for _, _, n, _ in counted)
     value, points = indicator.value, indicator.points
     full = points(value(measure, base)) if base else None
     found = []
-    for fact, own, n in counted:
+    for fact, own, n, changed in counted:
         left = base - n
         moved = full - points(value(measure - own, left)) if full is not None and left > 0 else None
-        found.append(Evidence(fact=fact, value=value(own, n), n=int(n), moved=moved))
+        since = changed if changed and changed > at else None
+        found.append(Evidence(fact, value(own, n), int(n), moved, since))
     return found
 
 

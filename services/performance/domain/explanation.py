@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from math import lcm
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from services.performance.domain.ledger import Basis, standings, weight_of
+from services.performance.domain.ledger import Basis, standings, tallied, weight_of
 from services.performance.domain.templates import (
     ADJUSTMENT,
     FULL,
@@ -39,8 +39,7 @@ from shared.numbers import Number, rounded
 _MILLIONTH = Decimal("0.000001")
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """An entry of the ledger, and its reversal where there is one."""
 
     id: UUID
@@ -185,7 +184,7 @@ def outcome(template: Template, lines: Sequence[Line]) -> Result:
 
 
 def _standing(template: Template, lines: Sequence[Line]) -> tuple[dict[str, dict[str, Standing]], Decimal]:
-    return standings((line for line in lines if line.reversal is None), pooled=template.audits == "pooled_points")
+    return standings(tallied((line for line in lines if line.reversal is None), pooled=template.pooled))
 
 
 def explain(template: Template, lines: Sequence[Line]) -> Explanation:
@@ -227,9 +226,7 @@ def explain(template: Template, lines: Sequence[Line]) -> Explanation:
             )  # fmt: skip
     entries += _adjustments([line for line in standing if line.dimension == ADJUSTMENT], base, whole.total)
     better, worse = changes(template, scores, whole)
-    taken_back = [
-        ReversedEntry(**_plain(line), reversed_by=line.reversal) for line in lines if line.reversal is not None
-    ]
+    taken_back = [ReversedEntry(*_plain(line, line.reversal)) for line in lines if line.reversal is not None]
     return Explanation.model_construct(
         dimensions=dimensions,
         entries=entries,
@@ -257,7 +254,7 @@ class _Around:
         self.sum, self.weights = sum((w * s for w, s in beside), ZERO), sum((w for w, _ in beside), ZERO)
         others = [(w, s) for n, w in template.dimensions.items() if n != name and (s := scores[n]) is not None]
         self.other_sum, self.other_weights = sum((w * s for w, s in others), ZERO), sum((w for w, _ in others), ZERO)
-        self.pooled = template.audits == "pooled_points"
+        self.pooled = template.pooled
         self.blocking = template.missing == "block"
         self.complete = len(others) == len(template.dimensions) - 1
         self.total = self.total_with(self.score)
@@ -296,7 +293,7 @@ def _explained(
                 score=_difference(around.score, without),
                 total=_difference(around.total, around.total_with(without)),
             )
-        entries.append(StandingEntry(**_plain(line), contribution=part, points=total, moved=moved, sole=sole))
+        entries.append(StandingEntry(*_plain(line, part, total, moved, sole)))
     return entries
 
 
@@ -321,15 +318,7 @@ def _adjustments(own: Sequence[Line], base: Decimal | None, total: Decimal | Non
     entries = []
     for line, part in zip(own, parts, strict=True):
         without = None if base is None else limited(base + adjusted - line.points)
-        entries.append(
-            StandingEntry(
-                **_plain(line),
-                contribution=ZERO,
-                points=part,
-                moved=Moved(None, _difference(total, without)),
-                sole=False,
-            )
-        )
+        entries.append(StandingEntry(*_plain(line, ZERO, part, Moved(None, _difference(total, without)), False)))
     return entries
 
 
@@ -390,11 +379,10 @@ def _difference(with_it: Decimal | None, without: Decimal | None) -> Decimal | N
     return None if with_it is None or without is None else with_it - without
 
 
-def _plain(line: Line) -> dict[str, Any]:
-    """The fields of `Entry`."""
-    return {
-        "id": line.id, "dimension": line.dimension, "indicator": line.indicator, "basis": line.basis,
-        "audit_id": line.audit_id, "revision": line.revision, "event_id": line.event_id, "call_id": line.call_id,
-        "scorecard": line.scorecard, "value": line.value, "score": line.points, "n": line.n,
-        "indicator_version": line.indicator_version, "refers_to": line.refers_to, "by": line.actor, "at": line.at,
-    }  # fmt: skip
+def _plain(line: Line, *more: object) -> tuple[Any, ...]:
+    """The fields of `Entry`, in their order, and more."""
+    return (
+        line.id, line.dimension, line.indicator, line.basis, line.audit_id, line.revision, line.event_id, line.call_id,
+        line.scorecard, line.value, line.points, line.n, line.indicator_version, line.refers_to, line.actor, line.at,
+        *more,
+    )  # fmt: skip

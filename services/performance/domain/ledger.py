@@ -16,7 +16,7 @@ from itertools import zip_longest
 from typing import Literal, NamedTuple, Protocol
 from uuid import UUID
 
-from services.performance.domain.templates import ADJUSTMENT, AUDIT_INDICATOR, Standing
+from services.performance.domain.templates import ADJUSTMENT, AUDIT_INDICATOR, ZERO, Standing
 from shared.ids import new_id
 from shared.statistics import Z95
 
@@ -146,11 +146,10 @@ class Counted(NamedTuple):
 
     dimension: str
     indicator: str
-    basis: Basis
     points: Decimal
     weight: Decimal
-    low: Decimal | None
-    high: Decimal | None
+    low: Decimal | None = None
+    high: Decimal | None = None
 
 
 class Counts(Protocol):
@@ -160,8 +159,6 @@ class Counts(Protocol):
     def dimension(self) -> str: ...
     @property
     def indicator(self) -> str: ...
-    @property
-    def basis(self) -> Basis: ...
     @property
     def points(self) -> Decimal: ...
     @property
@@ -177,38 +174,83 @@ def weight_of(entry: Counts, *, pooled: bool) -> Decimal:
     return entry.weight if pooled and entry.indicator == AUDIT_INDICATOR else Decimal(1)
 
 
-def standings(entries: Iterable[Counts], *, pooled: bool) -> tuple[dict[str, dict[str, Standing]], Decimal]:
-    """What these entries come to, by dimension and indicator, and the sum of the adjustments of the total."""
+class Tally(NamedTuple):
+    """Entries of one indicator, added up exactly, so that it does not matter where and in which order: how many they
+    are, and the sums of w, w·p, w², w²·p and w²·p² over their points p, each with what it counts, w.
+
+    `low` and `high` are those of an only entry.
+    """
+
+    dimension: str
+    indicator: str
+    n: int
+    w: Decimal
+    wp: Decimal
+    ww: Decimal
+    wwp: Decimal
+    wwpp: Decimal
+    low: Decimal | None = None
+    high: Decimal | None = None
+
+
+def tally(entry: Counts, *, pooled: bool) -> Tally:
+    """One entry."""
+    p, w = entry.points, weight_of(entry, pooled=pooled)
+    ww = w * w
+    return Tally(entry.dimension, entry.indicator, 1, w, w * p, ww, ww * p, ww * p * p, entry.low, entry.high)
+
+
+def tallied(entries: Iterable[Counts], *, pooled: bool) -> list[Tally]:
+    """These entries, indicator by indicator."""
     groups: dict[tuple[str, str], list[Counts]] = {}
-    adjusted = Decimal(0)
     for entry in entries:
-        if entry.dimension == ADJUSTMENT:
-            adjusted += entry.points
+        groups.setdefault((entry.dimension, entry.indicator), []).append(entry)
+    found = []
+    for (dimension, indicator), group in groups.items():
+        n = len(group)
+        if n == 1:
+            found.append(tally(group[0], pooled=pooled))
+        elif pooled and indicator == AUDIT_INDICATOR:
+            weighed = [(e.weight, e.weight * e.points) for e in group]
+            terms = [(w, wp, w * w, w * wp, wp * wp) for w, wp in weighed]
+            found.append(Tally(dimension, indicator, n, *(sum(own, ZERO) for own in zip(*terms, strict=True))))
         else:
-            groups.setdefault((entry.dimension, entry.indicator), []).append(entry)
+            points = [entry.points for entry in group]
+            many, total = Decimal(n), sum(points, ZERO)
+            squares = sum((p * p for p in points), ZERO)
+            found.append(Tally(dimension, indicator, n, many, total, many, total, squares))
+    return found
+
+
+def standings(tallies: Iterable[Tally]) -> tuple[dict[str, dict[str, Standing]], Decimal]:
+    """What these come to, by dimension and indicator, and the sum of the adjustments of the total."""
+    groups: dict[tuple[str, str], Tally] = {}
+    for one in tallies:
+        key = one[:2]
+        groups[key] = _together(groups[key], one) if key in groups else one
+    adjusted = ZERO
     found: dict[str, dict[str, Standing]] = {}
     for (dimension, indicator), group in groups.items():
-        if pooled and indicator == AUDIT_INDICATOR:
-            weights = [entry.weight for entry in group]
-            total = sum((w * e.points for w, e in zip(weights, group, strict=True)), Decimal(0))
-            together = sum(weights, Decimal(0))
+        if dimension == ADJUSTMENT:
+            adjusted += group.wp
         else:
-            weights, total, together = None, sum((e.points for e in group), Decimal(0)), Decimal(len(group))
-        standing = Standing(total, together, len(group), _variance(group, weights))
-        found.setdefault(dimension, {})[indicator] = standing
+            standing = Standing(group.wp, group.w, group.n, _variance(group))
+            found.setdefault(dimension, {})[indicator] = standing
     return found, adjusted
 
 
-def _variance(group: Sequence[Counts], given: Sequence[Decimal] | None) -> float | None:
+def _together(one: Tally, other: Tally) -> Tally:
+    sums = (a + b for a, b in zip(one[3:8], other[3:8], strict=True))
+    return Tally(one.dimension, one.indicator, one.n + other.n, *sums)
+
+
+def _variance(group: Tally) -> float | None:
     """Of the (weighted) mean of these points: of what was measured by its interval, of audits by how they vary."""
-    n, first = len(group), group[0]
+    n, w = group.n, group.w
     if n == 1:
-        if first.low is None or first.high is None:
+        if group.low is None or group.high is None:
             return None
-        return (float(first.high - first.low) / 2 / Z95) ** 2
-    points = [float(entry.points) for entry in group]
-    weights = [1.0] * n if given is None else [float(weight) for weight in given]
-    together = float(n if given is None else sum(given))
-    mean = sum(w * p for w, p in zip(weights, points, strict=True)) / together
-    squares = sum((w * (p - mean)) ** 2 for w, p in zip(weights, points, strict=True))
-    return squares * n / (n - 1) / together**2
+        return (float(group.high - group.low) / 2 / Z95) ** 2
+    mean = group.wp / w
+    squares = group.wwpp - mean * (2 * group.wwp - mean * group.ww)
+    return float(max(squares, ZERO)) * n / (n - 1) / float(w) ** 2

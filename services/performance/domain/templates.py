@@ -168,6 +168,11 @@ class Template(BaseModel):
     def audit_dimension(self) -> str:
         return next(name for name, weights in self.indicators.items() if AUDIT_INDICATOR in weights)
 
+    @property
+    def pooled(self) -> bool:
+        """Whether each audit counts as much as points could be earned in it."""
+        return self.audits == "pooled_points"
+
     def band(self, grade: str | None) -> Band | None:
         return next((band for band in self.bands if band.grade == grade), None)
 

@@ -12,7 +12,17 @@ from sqlalchemy import Select, select, text
 
 from services.performance.domain.chain import Head
 from services.performance.domain.facts import audit_errors, error_classes
-from services.performance.domain.ledger import POOL, Booked, Counted, Movement, Revision, movements, standings
+from services.performance.domain.ledger import (
+    POOL,
+    Booked,
+    Counted,
+    Movement,
+    Revision,
+    Tally,
+    movements,
+    standings,
+    tally,
+)
 from services.performance.domain.templates import (
     ADJUSTMENT,
     AUDIT_INDICATOR,
@@ -224,24 +234,34 @@ ORDER BY appraisal.id, audit.audit_id, revision.revision
 
 async def settle(
     tx: Tx, held: Mapping[UUID, Held], added: Sequence[Movement], causes: Mapping[UUID, str], *,
-    quiet: bool = False, by: str = "qa", what: str = "revised", reason: str | None = None,
-) -> dict[UUID, Result]:  # fmt: skip
-    """Add these lines, add up the ledgers of `causes`, store what they come to, and publish it unless told not to.
+    by: str = "qa", what: str = "revised", reason: str | None = None,
+) -> None:  # fmt: skip
+    """Add these lines, add up the ledgers of `causes`, store what they come to, and publish it.
 
     A closed appraisal is revised by that: `by` whom, by `what` and why is kept.
     """
     if not causes:
-        return {}
+        return
     heads = {id: held[id].head for id in causes}
-    if added:
-        await ledger.append(tx, heads, added)
-    found = await ledger.standing(tx, list(causes))
-    results = {id: come_to(held[id].template, entries) for id, entries in found.items()}
+    await ledger.write(tx, added, ledger.linked(heads, added))
+    found = await ledger.tallies(tx, {id: held[id].template.pooled for id in causes})
+    results = {id: come_to(held[id].template, known) for id, known in found.items()}
+    await conclude(tx, held, heads, results, causes, by=by, what=what, reason=reason)
+
+
+async def conclude(
+    tx: Tx, held: Mapping[UUID, Held], heads: Mapping[UUID, Head], results: Mapping[UUID, Result],
+    causes: Mapping[UUID, str], *, quiet: bool = False, by: str = "qa", what: str = "revised",
+    reason: str | None = None,
+) -> None:  # fmt: skip
+    """Store what ledgers that have grown to these heads come to, and publish it unless told not to."""
+    if not results:
+        return
     for id, head in heads.items():
         held[id].head = head
     await _store(tx, results, heads)
     if quiet:
-        return results
+        return
     closed = [held[id] for id in results if held[id].closed]
     await closing.close(tx, closed, results, causes, by=by, what=what, reason=reason)
     tx.emit(
@@ -259,12 +279,10 @@ async def settle(
             if not held[id].closed
         )
     )
-    return results
 
 
-def come_to(template: Template, entries: Sequence[Counted]) -> Result:
-    found, adjusted = standings(entries, pooled=template.audits == "pooled_points")
-    return result(template, found, adjusted)
+def come_to(template: Template, known: Sequence[Tally]) -> Result:
+    return result(template, *standings(known))
 
 
 async def _store(tx: Tx, results: Mapping[UUID, Result], heads: Mapping[UUID, Head]) -> None:
@@ -342,16 +360,18 @@ async def carry(tx: Tx, *, employees: set[UUID] | None = None, kind: str | None 
 
 async def _owed(tx: Tx, closed: Held) -> Decimal:
     """By how much the closed total would differ, knowing all that counts today, less what was adjusted already."""
-    entries = (await ledger.standing(tx, [closed.id]))[closed.id]
-    stood = come_to(closed.template, entries).total
+    pooled = closed.template.pooled
+    [known] = (await ledger.tallies(tx, {closed.id: pooled})).values()
+    stood = come_to(closed.template, known).total
     fates = await tx.all(_FATES, {"appraisal": closed.id})
     newest: dict[UUID, RowMapping] = {}
     for row in fates:
         if closed.takes(row["told_at"]):
             newest[row["audit_id"]] = row
     dimension = closed.template.audit_dimension
-    now = [entry for entry in entries if entry.basis != "audit"] + [
-        Counted(dimension, AUDIT_INDICATOR, "audit", row["score"], row["possible"] or POOL, None, None)
+    [now] = (await ledger.tallies(tx, {closed.id: pooled}, but="audit")).values()
+    now += [
+        tally(Counted(dimension, AUDIT_INDICATOR, row["score"], row["possible"] or POOL), pooled=pooled)
         for row in newest.values()
         if row["score"] is not None
     ]

@@ -1,89 +1,181 @@
 """What do the facts of a cycle come to for everybody in it?
 
-A few statements for each two thousand appraisals, whatever the number of calls behind them: the day sums are read, the
-rules are asked, and the lines that differ from what stands are written.
+A few statements for each five hundred appraisals, whatever the number of calls behind them: the day sums are read, the
+rules are asked, and the lines that differ from what stands are written. The rules need about as much time as the
+database, and no database: so they are asked in a thread, while one part is written and the next is read.
 """
 
-from collections.abc import Mapping, Sequence
+from asyncio import Task, create_task, to_thread, wait
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
 
+from services.performance.domain.chain import Head
 from services.performance.domain.indicators import Indicator, Source, manual_sums
-from services.performance.domain.ledger import Movement, remeasured
+from services.performance.domain.ledger import Movement, Tally, remeasured, tally
 from services.performance.domain.templates import AUDIT_INDICATOR, Result, Template
 from services.performance.repository import facts, ledger
-from services.performance.repository.appraisals import settle
+from services.performance.repository.appraisals import come_to, conclude
 from services.performance.repository.held import Held, hold, template_of
 from services.performance.repository.indicators import holding
 from shared.db import RowMapping, Tx
-from shared.ids import new_id
+from shared.ids import new_ids
 
-CHUNK = 2000
-
-
-async def chunks(tx: Tx, cycle_id: UUID) -> list[list[UUID]]:
-    """The appraisals of a cycle, in the order in which they are locked. What follows may sort in memory."""
-    await tx.run(text("SET LOCAL work_mem = '64MB'"))
-    rows = await tx.tuples(
-        text("SELECT id FROM performance.appraisals WHERE cycle_id = :cycle ORDER BY id"), {"cycle": cycle_id}
-    )
-    ids = [id for (id,) in rows]
-    return [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
+CHUNK = 500
+Asked = Sequence[tuple[str, Indicator]]
+"""Indicators, each with the dimension that counts it."""
+Then = Callable[[dict[UUID, Held], dict[UUID, Result]], Awaitable[None]]
 
 
-async def calculate(
-    tx: Tx, cycle: RowMapping, ids: Sequence[UUID], *, by: str, quiet: bool = False
-) -> tuple[dict[UUID, Held], dict[UUID, Result]]:
-    """Measure the indicators of these appraisals and book what changed; all of them, held, and what they come to.
+class _Sums(NamedTuple):
+    """The sums of one source for everybody in a cycle, and what is asked of them."""
 
-    `quiet`: nothing is published yet.
+    asked: Asked
+    known: Mapping[UUID, facts.Known]
+
+
+class _Part(NamedTuple):
+    """What is known of some appraisals before they are measured; `tallies` of all but indicators."""
+
+    held: dict[UUID, Held]
+    ratings: Mapping[tuple[UUID, str], Mapping[str, tuple[int, Decimal]]]
+    standing: Mapping[UUID, Mapping[str, Movement]]
+    tallies: Mapping[UUID, list[Tally]]
+
+
+class _Measured(NamedTuple):
+    """The lines to be added, as they will stand in the table, and what the appraisals come to with them."""
+
+    held: dict[UUID, Held]
+    added: list[Movement]
+    rows: list[tuple[Any, ...]]
+    heads: dict[UUID, Head]
+    results: dict[UUID, Result]
+
+
+async def calculate(tx: Tx, cycle: RowMapping, *, by: str, quiet: bool = False, then: Then | None = None) -> int:
+    """Measure the indicators of all appraisals of a cycle and book what changed; how many they are.
+
+    `quiet`: nothing is published yet. `then` is done with some hundred appraisals at a time and with what they come
+    to: with all of them, if `quiet`, else with those that changed.
     """
-    held = await hold(tx, "appraisal.id = ANY(CAST(:ids AS uuid[]))", ids=list(ids))
-    new = await measure(tx, cycle, held, by=by)
-    standing = await ledger.measured(tx, list(held))
-    added = [line for id in held for line in remeasured(standing[id], new[id])]
-    changed = held if quiet else {line.appraisal_id for line in added}
-    results = await settle(tx, held, added, {id: str(cycle["id"]) for id in held if id in changed}, quiet=quiet)
-    return held, results
+    await tx.run(text("SET LOCAL work_mem = '64MB'"))
+    people = await _people(tx, cycle["id"])
+    asked = counted(template_of(cycle), await holding(tx, cycle["last_day"]))
+    sums = await _sums(tx, cycle, asked, list(people.values()))
+    by_hand = [(dimension, indicator) for dimension, indicator in asked if indicator.source == "manual"]
+    ids = list(people)
+    measuring: Task[_Measured] | None = None
+    try:
+        for start in range(0, len(ids), CHUNK):
+            part = await _read(tx, ids[start : start + CHUNK])
+            before = measuring
+            measuring = create_task(to_thread(_measure, part, sums, by_hand, tx.now, by, quiet))
+            if before:
+                await _book(tx, await before, str(cycle["id"]), quiet, then)
+        if measuring:
+            await _book(tx, await measuring, str(cycle["id"]), quiet, then)
+    finally:
+        if measuring:
+            await wait([measuring])
+    return len(ids)
 
 
-async def measure(
-    tx: Tx, cycle: RowMapping, held: Mapping[UUID, Held], *, by: str
-) -> dict[UUID, list[Movement]]:  # fmt: skip
-    """The entries that the indicators of the cycle's template should have, for each of these appraisals."""
-    template = template_of(cycle)
-    wanted = counted(template, await holding(tx, cycle["last_day"]))
-    in_force = await facts.guards_in_force(tx, cycle["first_day"], cycle["last_day"])
+async def _people(tx: Tx, cycle_id: UUID) -> dict[UUID, UUID]:
+    """The appraisals of a cycle, in the order in which they are locked, and whose they are."""
+    query = text("SELECT id, employee_id FROM performance.appraisals WHERE cycle_id = :cycle ORDER BY id")
+    rows: Any = await tx.tuples(query, {"cycle": cycle_id})
+    return dict(rows)
+
+
+async def _sums(tx: Tx, cycle: RowMapping, asked: Asked, employees: Sequence[UUID]) -> list[_Sums]:
+    """What the indicators are measured by, of everybody at once: no day is read twice."""
+    first, last = cycle["first_day"], cycle["last_day"]
+    in_force = await facts.guards_in_force(tx, first, last)
     groups: dict[tuple[Source, tuple[str, ...]], list[tuple[str, Indicator]]] = {}
-    for dimension, indicator in wanted:
-        groups.setdefault((indicator.source, tuple(sorted(in_force.intersection(indicator.guards)))), []).append(
-            (dimension, indicator)
-        )
-    employees = [one.employee_id for one in held.values()]
-    found: dict[UUID, list[Movement]] = {id: [] for id in held}
-    for (source, guards), asked in groups.items():
-        if source == "manual":
-            await _by_hand(tx, held, asked, found, by)
-            continue
-        pairs = frozenset((i.measure, i.base) for _, i in asked if i.needs_spread)
-        names = {name for _, i in asked for name in (i.measure, i.base)}
-        known = await facts.sums(
-            tx, source, employees, cycle["first_day"], cycle["last_day"], guards=guards, pairs=pairs, names=names
-        )
-        for one in held.values():
-            sums, spreads = known[one.employee_id]
-            for dimension, indicator in asked:
-                value, n, interval = indicator.of(sums, spreads.get((indicator.measure, indicator.base)))
-                if value is None or n < indicator.least_n:
-                    continue
-                ends = indicator.points_between(interval)
-                found[one.id].append(
-                    _line(tx, one, dimension, indicator, value, n, by, ends and ends.low, ends and ends.high)
-                )
+    for dimension, indicator in asked:
+        if indicator.source != "manual":
+            guards = tuple(sorted(in_force.intersection(indicator.guards)))
+            groups.setdefault((indicator.source, guards), []).append((dimension, indicator))
+    found = []
+    for (source, guards), own in groups.items():
+        pairs = frozenset((i.measure, i.base) for _, i in own if i.needs_spread)
+        names = {name for _, i in own for name in (i.measure, i.base)}
+        known = await facts.sums(tx, source, employees, first, last, guards=guards, pairs=pairs, names=names)
+        found.append(_Sums(own, known))
     return found
+
+
+async def _read(tx: Tx, ids: Sequence[UUID]) -> _Part:
+    held = await hold(tx, "appraisal.id = ANY(CAST(:ids AS uuid[]))", ids=list(ids))
+    pooled = {id: one.template.pooled for id, one in held.items()}
+    return _Part(
+        held, await ratings(tx, ids), await ledger.measured(tx, ids), await ledger.tallies(tx, pooled, but="indicator")
+    )
+
+
+async def _book(tx: Tx, measured: _Measured, cause: str, quiet: bool, then: Then | None) -> None:
+    held, added, rows, heads, results = measured
+    await ledger.write(tx, added, rows)
+    await conclude(tx, held, heads, results, dict.fromkeys(results, cause), quiet=quiet)
+    if then:
+        await then(held, results)
+
+
+def _measure(
+    part: _Part, sums: Sequence[_Sums], by_hand: Asked, at: datetime, by: str, everybody: bool
+) -> _Measured:  # fmt: skip
+    """Ask the rules. `everybody`: also those for whom nothing changes are added up."""
+    added: list[Movement] = []
+    heads: dict[UUID, Head] = {}
+    results: dict[UUID, Result] = {}
+    ids = new_ids()
+    for id, one in part.held.items():
+        new = _entries(ids, part, one, sums, by_hand, at, by)
+        differing = remeasured(part.standing[id], new)
+        if everybody or differing:
+            added += differing
+            heads[id] = one.head
+            standing = [*part.tallies[id], *(tally(line, pooled=False) for line in new)]
+            results[id] = come_to(one.template, standing)
+    return _Measured(part.held, added, ledger.linked(heads, added), heads, results)
+
+
+def _entries(
+    ids: Iterator[UUID], part: _Part, one: Held, sums: Sequence[_Sums], by_hand: Asked, at: datetime, by: str
+) -> list[Movement]:  # fmt: skip
+    """The entries that the indicators should have."""
+    found = []
+    for asked, known in sums:
+        own, spreads = known[one.employee_id]
+        for dimension, indicator in asked:
+            value, n, interval = indicator.of(own, spreads.get((indicator.measure, indicator.base)))
+            if value is not None and n >= indicator.least_n:
+                ends = indicator.points_between(interval) if indicator.sampled else None
+                low, high = ends or (None, None)
+                found.append(_line(next(ids), one, dimension, indicator, value, n, at, by, low, high))
+    for dimension, indicator in by_hand:
+        value, n = manual_sums(part.ratings.get((one.id, indicator.key), {}))
+        if value is not None and n >= indicator.least_n:
+            found.append(_line(next(ids), one, dimension, indicator, value, n, at, by, None, None))
+    return found
+
+
+def _line(
+    id: UUID, one: Held, dimension: str, indicator: Indicator, value: Decimal, n: int, at: datetime, by: str,
+    low: Decimal | None, high: Decimal | None,
+) -> Movement:  # fmt: skip
+    points = indicator.points(value)
+    if not indicator.sampled:
+        low = high = points
+    return Movement(
+        id, one.id, dimension, indicator.key, "entry", None, None, None, value, at, basis="indicator",
+        points=points, n=n, low=low, high=high, actor=by, indicator_version=indicator.version,
+    )  # fmt: skip
 
 
 def counted(template: Template, known: Sequence[Indicator]) -> list[tuple[str, Indicator]]:
@@ -95,31 +187,6 @@ def counted(template: Template, known: Sequence[Indicator]) -> list[tuple[str, I
         for key in weights
         if key != AUDIT_INDICATOR and key in by_key
     ]
-
-
-def _line(
-    tx: Tx, one: Held, dimension: str, indicator: Indicator, value: Decimal, n: int, by: str,
-    low: Decimal | None, high: Decimal | None,
-) -> Movement:  # fmt: skip
-    points = indicator.points(value)
-    if not indicator.sampled:
-        low = high = points
-    return Movement(
-        new_id(), one.id, dimension, indicator.key, "entry", None, None, None, value, tx.now, basis="indicator",
-        points=points, n=n, low=low, high=high, actor=by, indicator_version=indicator.version,
-    )  # fmt: skip
-
-
-async def _by_hand(
-    tx: Tx, held: Mapping[UUID, Held], asked: Sequence[tuple[str, Indicator]], found: Mapping[UUID, list[Movement]],
-    by: str,
-) -> None:  # fmt: skip
-    given = await ratings(tx, list(held))
-    for one in held.values():
-        for dimension, indicator in asked:
-            value, n = manual_sums(given.get((one.id, indicator.key), {}))
-            if value is not None and n >= indicator.least_n:
-                found[one.id].append(_line(tx, one, dimension, indicator, value, n, by, None, None))
 
 
 async def ratings(tx: Tx, appraisals: Sequence[UUID]) -> dict[tuple[UUID, str], dict[str, tuple[int, Decimal]]]:

@@ -15,13 +15,14 @@ from shared.db import RowMapping, Tx
 
 
 @lru_cache(maxsize=200)
-def _template(told: str) -> Template:
+def template_told(told: str) -> Template:
+    """The rules in this JSON."""
     return Template.model_validate_json(told)
 
 
 def template_of(row: RowMapping) -> Template:
     """The rules in a row that has them as JSON."""
-    return _template(json.dumps(row["template"]))
+    return template_told(json.dumps(row["template"]))
 
 
 @dataclass(slots=True)
@@ -54,8 +55,9 @@ class Held:
 
 
 _HELD = """
-SELECT appraisal.id, appraisal.employee_id, appraisal.cycle_id, cycle.code, cycle.kind, cycle.template,
-       appraisal.status, appraisal.finalised_at, appraisal.revision, appraisal.ledger_length, appraisal.ledger_head
+SELECT appraisal.id, appraisal.employee_id, appraisal.cycle_id, cycle.code, cycle.kind,
+       cycle.template::text AS template, appraisal.status, appraisal.finalised_at, appraisal.revision,
+       appraisal.ledger_length, appraisal.ledger_head
 FROM performance.appraisals appraisal JOIN performance.cycles cycle ON cycle.id = appraisal.cycle_id
 """
 
@@ -68,6 +70,6 @@ async def hold(tx: Tx, where: str, **values: Any) -> dict[UUID, Held]:
 
 def _held(row: RowMapping) -> Held:
     return Held(
-        row["id"], row["employee_id"], row["cycle_id"], row["code"], row["kind"], template_of(row), row["status"],
-        row["finalised_at"], row["revision"], Head(row["ledger_length"], row["ledger_head"]),
+        row["id"], row["employee_id"], row["cycle_id"], row["code"], row["kind"], template_told(row["template"]),
+        row["status"], row["finalised_at"], row["revision"], Head(row["ledger_length"], row["ledger_head"]),
     )  # fmt: skip

@@ -1,17 +1,17 @@
 """What is in the ledgers, and how does a line get there?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, select, text, true
+from sqlalchemy import select, text
 
 from services.performance.domain.chain import HASHED, Head, link
 from services.performance.domain.explanation import Line, Reversal
-from services.performance.domain.ledger import Counted, Movement
-from services.performance.tables import audits, ledger_entries
+from services.performance.domain.ledger import Basis, Movement, Tally
+from services.performance.domain.templates import AUDIT_INDICATOR
+from services.performance.tables import ledger_entries
 from shared import direct
 from shared.db import RowMapping, Tx
 
@@ -22,7 +22,7 @@ _TYPES = {
     "low": "numeric", "high": "numeric", "actor": "text", "indicator_version": "integer", "refers_to": "uuid",
     "seq": "integer", "hash": "bytea",
 }  # fmt: skip
-_row = itemgetter(*_TYPES)
+"""A movement, field by field, and its place in the chain."""
 _FEW = 50
 """Up to so many lines one statement is quicker; from there on COPY, three times as quick with a thousand."""
 _INSERT = text(f"""
@@ -36,39 +36,50 @@ WHERE entry.id = reversal.entry_id
 """)
 
 
-async def append(tx: Tx, heads: dict[UUID, Head], added: Sequence[Movement]) -> None:
-    """Add lines, each to the chain of its appraisal, whose heads (of locked appraisals) move on."""
+def linked(heads: dict[UUID, Head], added: Sequence[Movement]) -> list[tuple[Any, ...]]:
+    """These lines as they stand in the table, each in the chain of its appraisal, whose head moves on."""
+    rows = []
+    for movement in added:
+        length, before = heads[movement.appraisal_id]
+        content = (*movement, length + 1)
+        hash = link(before, dict(zip(_TYPES, content, strict=False)))
+        heads[movement.appraisal_id] = Head(length + 1, hash)
+        rows.append((*content, hash))
+    return rows
+
+
+async def write(tx: Tx, added: Sequence[Movement], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Add lines, `linked`, to the ledgers of locked appraisals."""
     if not added:
         return
     taken_back = {m.reverses: m.id for m in added if m.reverses}
     if taken_back:  # first, for an audit or indicator has at most one entry that stands
         await tx.run(_REVERSE, {"entries": list(taken_back), "reversals": list(taken_back.values())})
-    rows = []
-    for movement in added:
-        head = heads[movement.appraisal_id]
-        content = {**movement._asdict(), "seq": head.length + 1}
-        content["hash"] = link(head.hash, content)
-        heads[movement.appraisal_id] = Head(content["seq"], content["hash"])
-        rows.append(_row(content))
     if len(rows) <= _FEW:
         await tx.run(_INSERT, dict(zip(_TYPES, map(list, zip(*rows, strict=True)), strict=True)))
         return
     await direct.copy(tx.connection, tx.schema, "ledger_entries", list(_TYPES), rows)
 
 
-async def standing(tx: Tx, appraisals: Sequence[UUID]) -> dict[UUID, list[Counted]]:
-    """What the scores of these appraisals rest on."""
-    found: dict[UUID, list[Counted]] = {id: [] for id in appraisals}
+async def tallies(tx: Tx, pooled: Mapping[UUID, bool], *, but: Basis | None = None) -> dict[UUID, list[Tally]]:
+    """What stands in these appraisals, each of which pools points of audits or not; without what rests on `but`."""
+    found: dict[UUID, list[Tally]] = {id: [] for id in pooled}
     rows: Any = await tx.tuples(
         text("""
-        SELECT appraisal_id, dimension, indicator, basis, points, weight, low, high FROM performance.ledger_entries
-        WHERE appraisal_id = ANY(CAST(:ids AS uuid[])) AND kind = 'entry' AND reversed_by IS NULL
-        ORDER BY appraisal_id, seq
+        SELECT appraisal_id, dimension, indicator, count(*), sum(w), sum(w * p), sum(w * w), sum(w * w * p),
+               sum(w * w * p * p), CASE count(*) WHEN 1 THEN min(low) END, CASE count(*) WHEN 1 THEN min(high) END
+        FROM (SELECT appraisal_id, dimension, indicator, low, high, points AS p,
+                     CASE WHEN indicator = :pool AND appraisal_id = ANY(CAST(:pooled AS uuid[])) THEN weight
+                          ELSE 1 END AS w
+              FROM performance.ledger_entries
+              WHERE appraisal_id = ANY(CAST(:ids AS uuid[])) AND kind = 'entry' AND reversed_by IS NULL
+                AND basis IS DISTINCT FROM :but) AS counted
+        GROUP BY 1, 2, 3
         """),
-        {"ids": list(appraisals)},
+        {"ids": list(pooled), "pooled": [id for id in pooled if pooled[id]], "pool": AUDIT_INDICATOR, "but": but},
     )
-    for id, *counted in rows:
-        found[id].append(Counted(*counted))
+    for id, *added_up in rows:
+        found[id].append(Tally(*added_up))
     return found
 
 
@@ -102,47 +113,28 @@ async def entry(tx: Tx, id: UUID) -> Movement | None:
 
 async def lines(tx: Tx, appraisal_id: UUID, as_of: datetime | None = None) -> list[Line]:
     """The entries of the ledger, oldest first, with their evidence and their reversals; as they stood then, if told."""
-    entry, reversal = ledger_entries, ledger_entries.alias("reversal")
-    names = (
-        "id", "dimension", "indicator", "audit_id", "revision", "event_id", "value", "at", "basis", "points", "n",
-        "weight", "low", "high", "actor", "indicator_version", "refers_to",
-    )  # fmt: skip
-    query = (
-        select(
-            *(entry.c[name] for name in names),
-            audits.c.call_id,
-            audits.c.scorecard,
-            reversal.c.id.label("later_id"),
-            reversal.c.revision.label("later_revision"),
-            reversal.c.event_id.label("later_event"),
-            reversal.c.at.label("later_at"),
-            reversal.c.actor.label("later_actor"),
-        )
-        .outerjoin(audits, audits.c.audit_id == entry.c.audit_id)
-        .outerjoin(
-            reversal,
-            and_(reversal.c.id == entry.c.reversed_by, true() if as_of is None else reversal.c.at <= as_of),
-        )
-        .where(entry.c.appraisal_id == appraisal_id, entry.c.kind == "entry")
-        .order_by(entry.c.seq)
-    )
-    if as_of is not None:
-        query = query.where(entry.c.at <= as_of)
-    rows: Any = await tx.tuples(query)
+    rows: Any = await tx.tuples(_LINES, {"id": appraisal_id, "as_of": as_of})
     return [
-        Line(
-            id=id, dimension=dimension, indicator=indicator, audit_id=audit_id, revision=revision, event_id=event_id,
-            call_id=call_id, scorecard=scorecard, value=value, at=at, basis=basis, points=points, n=n, weight=weight,
-            low=low, high=high, actor=actor, indicator_version=version, refers_to=refers_to,
-            reversal=Reversal(id=by, revision=later_revision, event_id=later_event, at=later_at, by=later_actor)
-            if by
-            else None,
-        )
-        for (
-            id, dimension, indicator, audit_id, revision, event_id, value, at, basis, points, n, weight, low, high,
-            actor, version, refers_to, call_id, scorecard, by, later_revision, later_event, later_at, later_actor,
-        ) in rows
-    ]  # fmt: skip
+        Line._make((*row[:_REVERSED], Reversal(*row[_LATER:]) if row[_LATER] else None, *row[_REVERSED:_LATER]))
+        for row in rows
+    ]
+
+
+_REVERSED = Line._fields.index("reversal")
+_LATER = len(Line._fields) - 1
+_LINES = text("""
+SELECT entry.id, entry.dimension, entry.indicator, entry.audit_id, entry.revision, entry.event_id, audit.call_id,
+       audit.scorecard, entry.value, entry.at, entry.basis, entry.points, entry.n, entry.weight, entry.low, entry.high,
+       entry.actor, entry.indicator_version, entry.refers_to,
+       reversal.id, reversal.revision, reversal.event_id, reversal.at, reversal.actor
+FROM performance.ledger_entries entry
+LEFT JOIN performance.audits audit ON audit.audit_id = entry.audit_id
+LEFT JOIN performance.ledger_entries reversal
+  ON reversal.id = entry.reversed_by AND (CAST(:as_of AS timestamptz) IS NULL OR reversal.at <= :as_of)
+WHERE entry.appraisal_id = :id AND entry.kind = 'entry'
+  AND (CAST(:as_of AS timestamptz) IS NULL OR entry.at <= :as_of)
+ORDER BY entry.seq
+""")
 
 
 async def chained(tx: Tx, appraisals: Sequence[UUID]) -> Sequence[RowMapping]:

@@ -1,6 +1,7 @@
 """Appraisal cycles over HTTP."""
 
 from asyncio import to_thread
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Literal, Self
 from uuid import UUID
@@ -10,10 +11,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from services.performance.domain.consequences import BandShare, distribution
 from services.performance.domain.fairness import FairnessReport, report
-from services.performance.domain.templates import PROBATION, Template
+from services.performance.domain.templates import PROBATION, Result, Template
 from services.performance.repository import appraisals, calculation, closing, fairness, weightings
 from services.performance.repository import cycles as repository
-from services.performance.repository.held import template_of
+from services.performance.repository.held import Held, template_of
 from services.performance.tables import cycles as table
 from shared.db import RowMapping, Tx
 from shared.errors import IllegalState, NotFound
@@ -158,19 +159,18 @@ async def _locked(tx: Tx, id: UUID, *allowed: str) -> RowMapping:
 async def calculate_cycle(id: UUID, tx: CurrentTx, principal: Anyone) -> Calculated:
     """Measure all indicators by the facts of the period, and book what changed. As often as one likes."""
     row = await _locked(tx, id, "open", "calibrated")
-    chunks = await calculation.chunks(tx, id)
-    for ids in chunks:
-        await calculation.calculate(tx, row, ids, by=principal.sub)
-    return Calculated(appraisals=sum(map(len, chunks)))
+    return Calculated(appraisals=await calculation.calculate(tx, row, by=principal.sub))
 
 
 @router.post("/cycles/{id}/calibration")
 async def calibrate_cycle(id: UUID, response: Response, tx: CurrentTx, principal: Anyone) -> CycleView:
     """End the ratings, measure, and let managers compare: from now on totals can be adjusted, with a reason."""
     row = await _locked(tx, id, "open")
-    for ids in await calculation.chunks(tx, id):
-        await calculation.calculate(tx, row, ids, by=principal.sub)
-        await closing.advance(tx, ids, by=principal.sub, what="calibrated", status="calibrated")
+
+    async def advance(held: Mapping[UUID, Held], _: Mapping[UUID, Result]) -> None:
+        await closing.advance(tx, list(held), by=principal.sub, what="calibrated", status="calibrated")
+
+    await calculation.calculate(tx, row, by=principal.sub, then=advance)
     row = await repository.change(tx, id, status="calibrated", calibrated_by=principal.sub, calibrated_at=tx.now)
     tag(response, row["version"])
     return _view(row)
@@ -180,10 +180,12 @@ async def calibrate_cycle(id: UUID, response: Response, tx: CurrentTx, principal
 async def finalise_cycle(id: UUID, response: Response, tx: CurrentTx, principal: Anyone) -> CycleView:
     """Measure a last time and close every appraisal: grades stand, what follows from them is published."""
     row = await _locked(tx, id, "open", "calibrated")
-    for ids in await calculation.chunks(tx, id):
-        held, results = await calculation.calculate(tx, row, ids, by=principal.sub, quiet=True)
+
+    async def close(held: Mapping[UUID, Held], results: Mapping[UUID, Result]) -> None:
         causes = dict.fromkeys(held, str(id))
         await closing.close(tx, list(held.values()), results, causes, by=principal.sub, what="finalised")
+
+    await calculation.calculate(tx, row, by=principal.sub, quiet=True, then=close)
     row = await repository.change(tx, id, status="finalised", finalised_by=principal.sub, finalised_at=tx.now)
     tag(response, row["version"])
     return _view(row)

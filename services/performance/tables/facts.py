@@ -3,6 +3,8 @@
 Facts, one row each, and beside them sums for each agent or employee and day, changed in the same transaction.
 """
 
+from datetime import datetime
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -65,6 +67,11 @@ rating_facts = Table(
 )
 
 
+def _changed() -> Column[datetime]:
+    """When this day changed last; null where it has not since before releases that note it."""
+    return Column("changed_at", DateTime(timezone=True))
+
+
 def _days(name: str, *by: str, sums: tuple[str, ...]) -> Table:
     return Table(
         name,
@@ -73,6 +80,7 @@ def _days(name: str, *by: str, sums: tuple[str, ...]) -> Table:
         Column("day", Date, primary_key=True),
         *(Column(column, Text, primary_key=True) for column in by),
         *(Column(column, BigInteger, nullable=False) for column in sums),
+        _changed(),
     )
 
 
@@ -138,6 +146,7 @@ audit_days = Table(
         Column(f"free_of_{name}", BigInteger, nullable=False, server_default="0")
         for name in ("customer_critical", "business_critical", "compliance_critical", "other")
     ),
+    _changed(),
 )
 training_facts = Table(
     "training_facts",
@@ -163,6 +172,7 @@ training_days = Table(
     Column("meetings", BigInteger, nullable=False, server_default="0"),
     Column("attended", BigInteger, nullable=False, server_default="0"),
     Column("minutes", BigInteger, nullable=False, server_default="0"),
+    _changed(),
 )
 attendance_facts = Table(
     "attendance_facts",
