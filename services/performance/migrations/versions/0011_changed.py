@@ -2,8 +2,8 @@
 
 from shared.migrations import execute_each
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 
 DAYS = "".join(
     f"ALTER TABLE {{schema}}.{source}_days ADD COLUMN changed_at timestamptz;\n"
