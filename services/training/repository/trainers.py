@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Date, Label, Select, and_, cast, func, select, text, update
+from sqlalchemy import ColumnElement, Date, Exists, Label, Select, and_, cast, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from services.training.repository.rows import change
@@ -25,26 +25,28 @@ PROPOSED = 20
 """So many trainers at the most are proposed."""
 
 
-def _gone(tx: Tx) -> Select[Any]:
-    """Meetings to come whose trainer is gone on their day."""
-    day = cast(func.timezone(tx.settings.zone.key, meetings.c.starts_at), Date)
+def _gone(tx: Tx, *columns: ColumnElement[Any]) -> Select[Any]:
+    """Of meetings to come whose trainer is gone on their day."""
     return (
-        select(meetings.c.session_id, meetings.c.trainer_id, func.min(day).label("day"))
-        .join(employees, employees.c.employee_id == meetings.c.trainer_id)
-        .where(meetings.c.starts_at > tx.now, employees.c.left_on <= day)
-        .group_by(meetings.c.session_id, meetings.c.trainer_id)
+        select(*columns)
+        .join_from(meetings, employees, employees.c.employee_id == meetings.c.trainer_id)
+        .where(meetings.c.starts_at > tx.now, employees.c.left_on <= _day(tx, meetings.c.starts_at))
     )
 
 
-def needs_trainer(tx: Tx) -> Label[bool]:
+def _day(tx: Tx, at: ColumnElement[datetime]) -> ColumnElement[date]:
+    return cast(func.timezone(tx.settings.zone.key, at), Date)
+
+
+def needs_trainer(tx: Tx) -> Exists:
     """Of a session: whether it needs another trainer."""
-    return sessions.c.id.in_(select(_gone(tx).subquery().c.session_id)).label("needs_trainer")
+    return _gone(tx, meetings.c.id).where(meetings.c.session_id == sessions.c.id).exists()
 
 
 def entry_needs_trainer(tx: Tx) -> Label[bool]:
     """Of a plan's entry that is still to be executed: whether its trainer is gone by then, or today where it has no
     time."""
-    ends_on = cast(func.timezone(tx.settings.zone.key, func.coalesce(plan_entries.c.ends_at, tx.now)), Date)
+    ends_on = _day(tx, func.coalesce(plan_entries.c.ends_at, tx.now))
     gone = select(employees.c.employee_id).where(
         employees.c.employee_id == plan_entries.c.trainer_id, employees.c.left_on <= ends_on
     )
@@ -53,7 +55,9 @@ def entry_needs_trainer(tx: Tx) -> Label[bool]:
 
 async def abandoned(tx: Tx) -> Sequence[RowMapping]:
     """Sessions that need another trainer: `session_id`, the `trainer_id` who is gone, and the first `day` without."""
-    return await tx.all(_gone(tx).order_by(meetings.c.session_id))
+    which = (meetings.c.session_id, meetings.c.trainer_id)
+    first = func.min(_day(tx, meetings.c.starts_at)).label("day")
+    return await tx.all(_gone(tx, *which, first).group_by(*which).order_by(*which))
 
 
 async def check_here(tx: Tx, trainer_id: UUID, last: datetime) -> None:

@@ -202,11 +202,11 @@ async def list_sessions(
 ) -> Page[SessionOut]:
     """Sessions, the newest first; with `needs_trainer` those whose trainer is gone by then."""
     wanting = trainers.needs_trainer(tx)
-    query = select(sessions, wanting)
+    query = select(sessions, wanting.label("needs_trainer"))
     if course is not None:
         query = query.where(sessions.c.course == course)
     if needs_trainer is not None:
-        query = query.where(wanting.element == needs_trainer)
+        query = query.where(wanting if needs_trainer else ~wanting)
     return await page(tx, query, [sessions.c.id], SessionOut.of, limit=limit, cursor=cursor)
 
 
@@ -420,7 +420,7 @@ async def list_reminders(
 
 
 async def _session(id: UUID, tx: Tx, principal: Principal, response: Response) -> SessionDetail:
-    row = await tx.first(select(sessions, trainers.needs_trainer(tx)).where(sessions.c.id == id))
+    row = await tx.first(select(sessions, trainers.needs_trainer(tx).label("needs_trainer")).where(sessions.c.id == id))
     if row is None:
         raise missing(id)
     tag(response, row["version"])
