@@ -14,7 +14,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.system.processes import free_port, wait_for
+from tests.system.processes import PLAIN, free_port, wait_for
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = DEPLOY / "prometheus" / "rules.yml"
@@ -61,7 +61,7 @@ class Prometheus:
         self.url = url
 
     def api(self, path: str, **params: str) -> Any:
-        answer = httpx.get(f"{self.url}/api/v1/{path}", params=params, timeout=10).json()
+        answer = httpx.get(f"{self.url}/api/v1/{path}", params=params, timeout=10, **PLAIN).json()
         assert answer["status"] == "success", (params, answer)
         return answer["data"]
 
@@ -98,7 +98,7 @@ def prometheus(directory: Path, target: str) -> Iterator[Prometheus]:
         def ready() -> bool:
             assert process.poll() is None, (directory / "prometheus.log").read_text()
             with contextlib.suppress(httpx.TransportError):
-                return httpx.get(f"{it.url}/-/ready", timeout=5).is_success
+                return httpx.get(f"{it.url}/-/ready", timeout=5, **PLAIN).is_success
             return False
 
         wait_for("Prometheus", ready)
