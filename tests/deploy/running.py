@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.system.processes import PLAIN
 from tools.kustomize import ROOT
 
 HEADSET = (sys.executable, "-m", "services")  # what `headset`, the image's entry point, runs
@@ -55,7 +56,7 @@ class Container:
         """What Kubernetes does with an httpGet probe."""
         assert self._process.poll() is None, f"{self.name} has ended:\n{self.said[-3000:]}"
         try:
-            return 200 <= httpx.get(f"{self.url}{path}", timeout=5).status_code < 400
+            return 200 <= httpx.get(f"{self.url}{path}", timeout=5, **PLAIN).status_code < 400
         except httpx.TransportError:
             return False
 

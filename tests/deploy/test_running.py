@@ -26,7 +26,7 @@ from shared.settings import Settings
 from tests.conftest import FreshDatabase, start_broker
 from tests.deploy.reading import NAMES, SECRETS, Document, Overlay, compose, ours
 from tests.deploy.running import Container, all_end_well, leaving, succeeds
-from tests.system.processes import free_port, wait_for
+from tests.system.processes import PLAIN, free_port, wait_for
 from tools.kafka.broker import Broker
 from tools.kustomize import ROOT
 
@@ -35,7 +35,7 @@ KEY = SECRETS["HEADSET_JWT_KEY"]
 
 def handled(container: Container, type: str) -> int:
     """How many letters of this type a worker has handled."""
-    said = httpx.get(f"{container.url}/metrics", timeout=10).text
+    said = httpx.get(f"{container.url}/metrics", timeout=10, **PLAIN).text
     found = re.findall(rf'headset_events_handled_total{{outcome="handled",.*type="{re.escape(type)}"}} (\d+)', said)
     return sum(map(int, found))
 

@@ -17,7 +17,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.system.processes import free_port, wait_for
+from tests.system.processes import PLAIN, free_port, wait_for
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = DEPLOY / "prometheus" / "rules.yml"
@@ -65,7 +65,7 @@ class Prometheus:
         self.url = url
 
     def api(self, path: str, **params: str) -> Any:
-        answer = httpx.get(f"{self.url}/api/v1/{path}", params=params, timeout=10).json()
+        answer = httpx.get(f"{self.url}/api/v1/{path}", params=params, timeout=10, **PLAIN).json()
         assert answer["status"] == "success", (params, answer)
         return answer["data"]
 
@@ -126,7 +126,7 @@ def _running(name: str, directory: Path, port: int, *flags: str) -> Iterator[str
         def ready() -> bool:
             assert process.poll() is None, log.read_text()
             with contextlib.suppress(httpx.TransportError):
-                return httpx.get(f"{url}/-/ready", timeout=5).is_success
+                return httpx.get(f"{url}/-/ready", timeout=5, **PLAIN).is_success
             return False
 
         wait_for(name, ready)

@@ -22,7 +22,7 @@ from shared.settings import Settings
 from tests.conftest import FreshDatabase, start_broker
 from tests.recruiting_help import Office
 from tests.services.qa_help import answers, good
-from tests.system.processes import Process, run, stopped_at_the_end, wait_for
+from tests.system.processes import PLAIN, Process, run, stopped_at_the_end, wait_for
 from tests.system.test_recruiting_flow import interviewed
 from tests.traces import ASKED, AUDIT_FAILS, Collector, collecting
 
@@ -54,7 +54,7 @@ class Cluster:
             base_url=self.processes["serve", service].url,
             headers={"Authorization": f"Bearer {token}"},
             timeout=30,
-            verify=False,  # there is nothing to verify, and reading all certificates takes longer than asking
+            **PLAIN,
         )
 
     def items(self, service: str, path: str, **query: Any) -> list[dict[str, Any]]:
@@ -226,7 +226,7 @@ class People:
 
     def as_(self, *roles: Role, sub: str | UUID | None = None) -> httpx.AsyncClient:
         with self._cluster.client("recruiting", *roles, sub=str(sub or roles[0])) as client:
-            made = httpx.AsyncClient(base_url=client.base_url, headers=client.headers, timeout=30)
+            made = httpx.AsyncClient(base_url=client.base_url, headers=client.headers, timeout=30, **PLAIN)
         self.clients.append(made)
         return made
 

@@ -22,7 +22,7 @@ from shared.ids import new_id
 from shared.settings import Settings
 from tests.conftest import FreshDatabase
 from tests.recruiting_help import Office
-from tests.system.processes import Process, run, stopped_at_the_end, wait_for
+from tests.system.processes import PLAIN, Process, run, stopped_at_the_end, wait_for
 from tools.kafka.broker import Broker
 
 KEY = "a key for the flow test of recruiting, long enough"
@@ -39,7 +39,9 @@ class Distributed:
 
     def as_(self, *roles: Role, sub: str | UUID | None = None) -> httpx.AsyncClient:
         token = sign(Settings(jwt_key=KEY), str(sub or roles[0]), *roles)
-        client = httpx.AsyncClient(base_url=self.serving.url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        client = httpx.AsyncClient(
+            base_url=self.serving.url, headers={"Authorization": f"Bearer {token}"}, timeout=30, **PLAIN
+        )
         self.clients.append(client)
         return client
 

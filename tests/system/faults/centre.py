@@ -25,6 +25,7 @@ from shared.identity import Role, sign
 from shared.kafka import create_topics
 from tests.services.qa_help import SHORT
 from tests.system.faults.stage import Stage, eventually
+from tests.system.processes import PLAIN
 
 AUDITORS = 4
 PROCESSES = ("serve qa", "work qa", "work training", "serve performance", "work performance")
@@ -44,7 +45,7 @@ class Centre:
     async def _client(self, process: str, role: Role) -> AsyncIterator[httpx.AsyncClient]:
         headers = {"Authorization": f"Bearer {sign(self.stage.settings, f'the-{role}', role)}"}
         url = self.stage.processes[process].url
-        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=15) as client:
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=15, **PLAIN) as client:
             yield client
 
     async def open(self) -> None:
