@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.conftest import start_broker, start_cluster
+from tests.lab import Counted
 from tests.system.faults import matrix
 from tests.system.faults.centre import PROCESSES, Centre
 from tests.system.faults.kinds import FAULTS, Fault, lose_brokers, wrong_clocks
@@ -86,16 +87,12 @@ async def test_each_failed_audit_is_coached_and_entered_once(stage: Stage) -> No
     await centre.open()
     audits = asyncio.create_task(centre.audited())
     for points in (
-        {"W2": "serve qa", "C4": "work training", "C3": "work performance"},
-        {"R3": "serve qa,work qa", "C2": "work training", "C4": "work performance"},
-        {"W3": "serve qa"},
+        {"W2": ("serve qa",), "C4": ("work training",), "C3": ("work performance",)},
+        {"R3": ("serve qa", "work qa"), "C2": ("work training",), "C4": ("work performance",)},
+        {"W3": ("serve qa",)},
     ):
-        await stage.fail(
-            *(
-                Failure(point, "exit", tuple(names.split(",")), stage.chance.randint(1, 4))
-                for point, names in points.items()
-            )
-        )
+        nth = stage.chance.randint(1, 4)
+        await stage.fail(*(Failure(point, "exit", names, nth) for point, names in points.items()))
     centre.enough = True
     await audits
     await centre.settled()
@@ -145,3 +142,4 @@ async def test_with_three_brokers_one_may_die_and_two_lose_nothing(tmp_path: Pat
         stage.load.go()
         await lose_brokers(stage)
         await stage.settled("two brokers were lost")
+        await stage.history(Counted.kafka_topic)

@@ -430,7 +430,7 @@ class Stage:
             await bus.close()
 
     async def history(self, topic: str) -> list[tuple[bytes, bytes, Any]]:
-        """Key, value and headers of every record of a topic so far."""
+        """Key, value and headers of every record of a topic so far; no offset may be missing (I10)."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka.bootstrap)
         await consumer.start()
         try:
@@ -438,9 +438,13 @@ class Stage:
             consumer.assign(partitions)
             await consumer.seek_to_beginning()
             ends = await consumer.end_offsets(partitions)
-            records = []
+            records: list[tuple[bytes, bytes, Any]] = []
+            begins: dict[TopicPartition, int] = {}
             while any([await consumer.position(p) < ends[p] for p in partitions]):
-                for batch in (await consumer.getmany(timeout_ms=200)).values():
+                for partition, batch in (await consumer.getmany(timeout_ms=200)).items():
+                    begin = begins.get(partition, 0)
+                    begins[partition] = begin + len(batch)
+                    assert [record.offset for record in batch] == list(range(begin, begins[partition])), partition
                     records += [(record.key, record.value, record.headers) for record in batch]
             return records
         finally:
