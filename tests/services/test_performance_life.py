@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from services.performance.commands import verify_appraisals
+from services.performance.repository import calculation
 from shared.contracts.performance import AppraisalFinalised, ProbationEvaluated
 from shared.contracts.qa import FailedCriterion
 from shared.contracts.recruiting import EmployeeChanged, EmployeeStarted
@@ -107,7 +108,8 @@ async def check(world: World, appraisal: dict[str, Any], **asked: Any) -> dict[s
     return why
 
 
-async def test_a_cycle_from_facts_to_grades(world: World) -> None:
+async def test_a_cycle_from_facts_to_grades(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calculation, "CHUNK", 2)  # five appraisals in three parts, one after the other
     lead, person = uuid4(), hired(team_lead_id=None)
     person = person.model_copy(update={"team_lead_id": lead})
     peers = [hired(f"p{n}") for n in range(3)]

@@ -1,5 +1,6 @@
 """Do points, totals, intervals, chains and comparisons of people keep their rules for any input?"""
 
+import json
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from itertools import pairwise
@@ -19,7 +20,7 @@ from services.performance.domain.evidence import Piece, behind
 from services.performance.domain.explanation import Line, explain, outcome
 from services.performance.domain.fairness import Person, report
 from services.performance.domain.indicators import Indicator, Level, Spread, Target, manual_sums
-from services.performance.domain.ledger import Movement, remeasured
+from services.performance.domain.ledger import Movement, remeasured, standings, tallied, tally
 from services.performance.domain.templates import ADJUSTMENT, DEFAULT_INDICATORS, PROBATION, Template, result
 from shared.errors import Forbidden, IllegalState
 from shared.statistics import Interval
@@ -235,6 +236,33 @@ def test_one_text_for_one_content() -> None:
     other = {**row, "points": Decimal("2.5"), "at": AT.astimezone(timezone(timedelta(hours=8)))}
     assert canonical(row) == canonical(other)
     assert canonical({**row, "points": Decimal("0.00")}) == canonical({**row, "points": Decimal("-0")})
+    written = {**row, "id": UUID(int=2), "value": Decimal("1E+2"), "n": 3, "actor": "主管"}
+    assert canonical(written).decode() == (
+        '{"actor":"主管","appraisal_id":"00000000-0000-0000-0000-000000000001","at":"2026-03-02T00:00:00.000000+00:00",'
+        '"audit_id":null,"basis":"indicator","dimension":"d","event_id":null,"high":null,'
+        '"id":"00000000-0000-0000-0000-000000000002","indicator":"a","indicator_version":null,"kind":"entry","low":null,'
+        '"n":3,"points":"2.5","refers_to":null,"reverses":null,"revision":null,"seq":1,"value":"100","weight":"100"}'
+    ), "as ledgers hold it since the first release"
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False) | st.decimals(-1000, 1000, places=6))
+def test_numbers_are_told_plainly(value: Decimal) -> None:
+    [row] = chain("1")
+    expected = format(value.normalize(), "f") if value else "0"
+    assert json.loads(canonical({**row, "value": value}))["value"] == expected
+
+
+@given(st.lists(st.tuples(scores, st.decimals(1, 200, places=1)), min_size=2, max_size=30), st.booleans())
+def test_entries_may_be_added_up_in_any_parts(given_: list[tuple[Decimal, Decimal]], pooled: bool) -> None:
+    own = [entry(("service_quality", "audit_score"), points, weight, False) for points, weight in given_]
+    alone = [tally(line, pooled=pooled) for line in own]
+    assert standings(alone) == standings(tallied(own, pooled=pooled)) == standings(alone[::-1])
+    [[standing]] = [found.values() for found in standings(alone)[0].values()]
+    points, weights = [float(p) for p, _ in given_], [float(w) if pooled else 1.0 for _, w in given_]
+    mean = sum(w * p for w, p in zip(weights, points, strict=True)) / sum(weights)
+    squares = sum((w * (p - mean)) ** 2 for w, p in zip(weights, points, strict=True))
+    n = len(own)
+    assert standing.variance == pytest.approx(squares * n / (n - 1) / sum(weights) ** 2, abs=1e-9)
 
 
 people = st.lists(

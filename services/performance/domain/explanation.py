@@ -189,7 +189,10 @@ def _standing(template: Template, lines: Sequence[Line]) -> tuple[dict[str, dict
 
 def explain(template: Template, lines: Sequence[Line]) -> Explanation:
     """Rebuild total and grade from the ledger, and say what each entry gave."""
-    standing = [line for line in lines if line.reversal is None]
+    standing: dict[tuple[str, str], list[Line]] = {}
+    for line in lines:
+        if line.reversal is None:
+            standing.setdefault((line.dimension, line.indicator), []).append(line)
     found, adjusted = _standing(template, lines)
     whole = result(template, found, adjusted)
     scores = {name: d.score for name, d in whole.dimensions.items()}
@@ -221,10 +224,10 @@ def explain(template: Template, lines: Sequence[Line]) -> Explanation:
         )
         for key in counted:
             entries += _explained(
-                [line for line in standing if line.indicator == key and line.dimension == name],
-                own[key], contributions[key], shares.get(key), _Around(template, scores, found, name, key, adjusted),
+                standing[name, key], own[key], contributions[key], shares.get(key),
+                _Around(template, scores, found, name, key, adjusted),
             )  # fmt: skip
-    entries += _adjustments([line for line in standing if line.dimension == ADJUSTMENT], base, whole.total)
+    entries += _adjustments(standing.get((ADJUSTMENT, ADJUSTMENT), []), base, whole.total)
     better, worse = changes(template, scores, whole)
     taken_back = [ReversedEntry(*_plain(line, line.reversal)) for line in lines if line.reversal is not None]
     return Explanation.model_construct(
@@ -279,8 +282,9 @@ def _explained(
 ) -> list[StandingEntry]:
     weights = [weight_of(line, pooled=around.pooled) for line in own]
     shares = [line.points * weight for line, weight in zip(own, weights, strict=True)]
-    contributions = apportion(contribution, shares)
-    totals = apportion(points, shares) if points is not None else [ZERO] * len(own)
+    parts = _in_proportion(shares)
+    contributions = _cut(contribution, parts)
+    totals = _cut(points, parts) if points is not None else [ZERO] * len(own)
     sole = len(own) == 1 and not around.weights
     entries = []
     known: dict[tuple[Decimal, Decimal], Moved] = {}  # scores repeat
@@ -362,11 +366,18 @@ def apportion(whole: Decimal, shares: Sequence[Decimal]) -> list[Decimal]:
 
     Where all shares are 0 the parts are equal.
     """
+    return _cut(whole, _in_proportion(shares))
+
+
+def _in_proportion(shares: Sequence[Decimal]) -> list[int]:
+    """Whole numbers that are to each other as these, or all 1 where all are 0."""
     ratios = [share.as_integer_ratio() for share in shares]
     common = lcm(*(denominator for _, denominator in ratios))
     weights = [numerator * (common // denominator) for numerator, denominator in ratios]
-    if not any(weights):
-        weights = [1] * len(shares)
+    return weights if any(weights) else [1] * len(shares)
+
+
+def _cut(whole: Decimal, weights: Sequence[int]) -> list[Decimal]:
     units, together = int(whole / _MILLIONTH), sum(weights)
     cut = [divmod(units * weight, together) for weight in weights]
     parts = [part for part, _ in cut]

@@ -114,14 +114,14 @@ async def entry(tx: Tx, id: UUID) -> Movement | None:
 async def lines(tx: Tx, appraisal_id: UUID, as_of: datetime | None = None) -> list[Line]:
     """The entries of the ledger, oldest first, with their evidence and their reversals; as they stood then, if told."""
     rows: Any = await tx.tuples(_LINES, {"id": appraisal_id, "as_of": as_of})
-    return [
-        Line._make((*row[:_REVERSED], Reversal(*row[_LATER:]) if row[_LATER] else None, *row[_REVERSED:_LATER]))
-        for row in rows
-    ]
+    found = []
+    for *own, later, revision, event_id, at, by in rows:
+        own.insert(_REVERSAL, Reversal(later, revision, event_id, at, by) if later else None)
+        found.append(Line._make(own))
+    return found
 
 
-_REVERSED = Line._fields.index("reversal")
-_LATER = len(Line._fields) - 1
+_REVERSAL = Line._fields.index("reversal")
 _LINES = text("""
 SELECT entry.id, entry.dimension, entry.indicator, entry.audit_id, entry.revision, entry.event_id, audit.call_id,
        audit.scorecard, entry.value, entry.at, entry.basis, entry.points, entry.n, entry.weight, entry.low, entry.high,
