@@ -84,7 +84,8 @@ class Relay:
                 await self._resign()
                 await self._pause(min(5.0, 0.1 * 2 ** min(failures, 6)))
                 continue
-            if carried and found_by_looking:  # another process writes here, and cannot wake us
+            # Another process writes here, and cannot wake us; what this one wrote has woken us by now.
+            if carried and found_by_looking and not self._woken.is_set():
                 busy_until = loop.time() + CALM_AFTER
             if carried < BATCH:
                 fast, slow = self._polls
