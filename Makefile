@@ -15,7 +15,7 @@ run: environment ## start Headset: four services, a PostgreSQL of its own, a dem
 	@exec $(BIN)/headset up
 
 test: environment-dev ## all tests, on a real PostgreSQL and a real Apache Kafka (PYTEST_ARGS="-k name" for some)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 fuzz: environment-dev ## bad input in depth: many more requests and letters (HEADSET_FUZZ=50 of each, HEADSET_FUZZ_SEED)
 	HEADSET_FUZZ=$${HEADSET_FUZZ:-50} $(BIN)/python -m pytest tests/services/test_bad_input.py tests/services/test_bad_letters.py --timeout 7200 $(PYTEST_ARGS)

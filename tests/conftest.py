@@ -1,4 +1,7 @@
-"""What do all tests share? One real PostgreSQL and one real Kafka, each started when first asked for."""
+"""What do all tests share? One real PostgreSQL and one real Kafka, each started when first asked for.
+
+`make test` runs all of them in two processes, file by file; each process has its own of both.
+"""
 
 import itertools
 import os
@@ -10,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
+import psutil
 import pytest
 import structlog
 
@@ -32,18 +36,14 @@ FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "o
 
 _worlds = itertools.count(1)
 no_kafka: list[str] = []  # why, once somebody asked for it in vain
-
-
-MEMORY = Path("/dev/shm")
+NOT_RUN = ("Kafka tests did not run: ", "Tests of the manifests did not run: ")
+"""How the reason begins for which many tests are skipped: the last lines of a run repeat it."""
 
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """In memory where there is room: each test has a database of its own, and a disk takes a quarter second for it."""
-    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 4 * 2**30
-    place = MEMORY if roomy else tmp_path_factory.getbasetemp()
     with (
-        tempfile.TemporaryDirectory(prefix="headset-tests-", dir=place, ignore_cleanup_errors=True) as folder,
+        tempfile.TemporaryDirectory(dir=tmp_path_factory.getbasetemp(), ignore_cleanup_errors=True) as folder,
         EmbeddedPostgres.start(Path(folder) / "postgres", FORGETFUL) as server,
     ):
         yield server
@@ -134,15 +134,57 @@ def _had(start: Callable[..., Kafka], *how: Any, **more: Any) -> Kafka:
         no_kafka.append(str(reason))
         if os.environ.get("CI") == "true":
             pytest.fail(f"CI has to have a Kafka: {reason}", pytrace=False)
-        pytest.skip("no Kafka")
+        pytest.skip(f"{NOT_RUN[0]}{reason}")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+# What the tests write is in memory where there is room: a disk makes each database wait for it.
+
+MEMORY = Path("/dev/shm")
+FOLDER = "headset-tests-"
+OWN_FOLDER = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 4 * 2**30
+    if roomy and config.option.basetemp is None:  # who hands the tests out to us has named it
+        for left in MEMORY.glob(f"{FOLDER}*-*"):  # by a run that failed or was killed
+            if not psutil.pid_exists(int(left.name.removeprefix(FOLDER).split("-")[0])):
+                shutil.rmtree(left, ignore_errors=True)
+        folder = tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-", dir=MEMORY)
+        config.option.basetemp = f"{folder}/run"
+        config.stash[OWN_FOLDER] = Path(folder)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """What is left of tests that failed stays to be looked at, until the next run."""
+    if exitstatus == 0 and (folder := session.config.stash.get(OWN_FOLDER, None)):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# Which process runs what.
+
+LONGEST_FIRST = ("system", "deploy", "bus", "flows", "services")
+"""So that both end at the same time; the others are short."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """With `-n auto`: two for all tests, none beside this one where some were chosen."""
+    chosen = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
+    return 0 if chosen or config.option.keyword or config.option.markexpr or config.option.lf else 2
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if {"kafka", "own_kafka"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.kafka)
+    if hasattr(config, "workerinput"):
+        order = {folder: n for n, folder in enumerate(LONGEST_FIRST)}
+        items.sort(key=lambda item: order.get(item.path.parent.name, len(order)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if no_kafka:
-        terminalreporter.write_line(f"Kafka tests did not run: {no_kafka[0]}", yellow=True)
+    skipped = {str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", ())}
+    for reason in sorted(reason.removeprefix("Skipped: ") for reason in skipped):
+        if reason.startswith(NOT_RUN):
+            terminalreporter.write_line(reason, yellow=True)

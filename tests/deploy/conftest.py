@@ -2,15 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
+from tests.conftest import NOT_RUN
 from tests.deploy.reading import OVERLAYS, WITH_URLS, Overlay
 from tools.kustomize import ROOT, NoKustomize, render
-
-no_kustomize: list[str] = []  # why, once somebody asked for it in vain
 
 
 @pytest.fixture(scope="session")
@@ -30,16 +28,10 @@ def overlays(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Overlay]:
     try:
         return {name: Overlay(list(yaml.safe_load_all(render(path)))) for name, path in directories.items()}
     except NoKustomize as reason:
-        no_kustomize.append(str(reason))
         if os.environ.get("CI") == "true":
             pytest.fail(f"CI has to render the manifests: {reason}", pytrace=False)
-        pytest.skip("no kustomize")
+        pytest.skip(f"{NOT_RUN[1]}{reason}")
 
 
 def _path(from_: Path, to: str) -> str:
     return os.path.relpath((ROOT / "deploy" / "k8s" / to).resolve(), from_.resolve())
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if no_kustomize:
-        terminalreporter.write_line(f"Tests of the manifests did not run: {no_kustomize[0]}", yellow=True)
