@@ -77,17 +77,18 @@ async def two_leaders(stage: Stage) -> None:
         old = await stage.leader()
         await stage.query(f"SELECT pg_terminate_backend({old})")  # as the server's keepalives do
 
-        async def another_leads() -> bool:
-            return await stage.leader() not in (None, old)
-
         async def sent_late() -> bool:
             return await sent_twice() > before
 
-        await eventually("another one leads", another_leads)
+        await eventually("another one leads", lambda: _another_leads(stage, old))
         await eventually("the first one sends late", sent_late)
     finally:
         link.release(lost=True)
         stage.load.urls = [stage.processes[name].url for name in APIS]
+
+
+async def _another_leads(stage: Stage, old: int | None) -> bool:
+    return await stage.leader() not in (None, old)
 
 
 async def kill_at_random(stage: Stage) -> None:
@@ -302,7 +303,10 @@ async def wrong_clocks(stage: Stage) -> None:
         stage.with_clock(name, seconds)
     for name in wrong:
         await asyncio.to_thread(stage.processes[name].wait_ready)
-    stage.again("api-2")  # so it is the other one that leads
+    old = await stage.leader()
+    stage.processes["api-2"].kill()
+    await eventually("the one with the wrong clock leads", lambda: _another_leads(stage, old))
+    stage.again("api-2")
     await _more_written(stage, 60)
     await _refused(stage, "has expired")
     stage.set_clock("api-1", 7200)
