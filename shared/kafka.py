@@ -87,7 +87,7 @@ class _Batch:
     """Records fetched together, opened at once, handled when it is their turn."""
 
     def __init__(self, records: Sequence[tuple[TopicPartition, Sequence[Any]]], deliver: Deliver) -> None:
-        self._records = records
+        self.records = records
         self._work: Any = deliver([opened(record) for _, batch in records for record in batch])
 
     @classmethod
@@ -99,13 +99,13 @@ class _Batch:
     @property
     def oldest(self) -> float:
         """Unix time at which Kafka took the oldest of them, in seconds."""
-        oldest: int = min(batch[0].timestamp for _, batch in self._records)
+        oldest: int = min(batch[0].timestamp for _, batch in self.records)
         return oldest / 1000
 
     @property
     def offsets(self) -> dict[TopicPartition, int]:
         """What to commit once they are handled."""
-        return {partition: batch[-1].offset + 1 for partition, batch in self._records}
+        return {partition: batch[-1].offset + 1 for partition, batch in self.records}
 
     def begin(self) -> Self:
         """Start to handle them."""
@@ -124,7 +124,7 @@ class _Batch:
     def put_back(self, consumer: AIOKafkaConsumer) -> None:
         """Have them fetched again."""
         self.drop()
-        for partition, batch in self._records:
+        for partition, batch in self.records:
             with contextlib.suppress(IllegalStateError):  # given to another member meanwhile
                 consumer.seek(partition, batch[0].offset)
 
@@ -267,7 +267,7 @@ class KafkaBus:
                 self._note_turn(service)
                 if time.monotonic() >= lag_due:
                     lag_due = time.monotonic() + LAG_EVERY
-                    await _note_lag(service, consumer)
+                    await _note_lag(service, consumer, in_hand)
                 if not self._stopping.is_set():
                     fetched = await consumer.getmany(
                         timeout_ms=0 if in_hand else 500, max_records=self._settings.consumer_batch
@@ -358,9 +358,13 @@ async def _send_in_order(producer: AIOKafkaProducer, topic: str, partition: int,
     await (await producer.send_batch(batch, topic, partition=partition))
 
 
-async def _note_lag(service: str, consumer: AIOKafkaConsumer) -> None:
-    """Count what is left in the partitions that are ours now; none for topics of which we have no partition."""
+async def _note_lag(service: str, consumer: AIOKafkaConsumer, in_hand: _Batch | None) -> None:
+    """Count what is left in the partitions that are ours now, and what is in hand; none for topics of which we have no
+    partition.
+    """
     lag = dict.fromkeys(consumer.subscription(), 0)
+    for partition, batch in in_hand.records if in_hand else ():
+        lag[partition.topic] += len(batch)
     for partition in consumer.assignment():
         end = consumer.highwater(partition)  # known from the last answer, nobody is asked
         if end is not None:
