@@ -7,18 +7,20 @@ of statement stay SQLAlchemy's; the first statement of a transaction too, for th
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeGuard
 
 import asyncpg
+import sqlalchemy
 from sqlalchemy import Executable, TextClause
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+text = lru_cache(maxsize=2000)(sqlalchemy.text)
+"""A statement; remembered, for looking for its parameters takes longer than sending it."""
 _DIALECT = dialect()  # type: ignore[no-untyped-call]
 _KINDS = {asyncpg.IntegrityConstraintViolationError: IntegrityError, asyncpg.SyntaxOrAccessError: ProgrammingError}
-_compiled: dict[str, tuple[str, list[str]]] = {}
-"""Text of a statement → the same with `$1`, `$2` …, and the names of those."""
 
 
 class Row(asyncpg.Record):  # type: ignore[misc]  # the driver has no types
@@ -44,7 +46,7 @@ async def fetch(connection: AsyncConnection, statement: TextClause, values: Mapp
     Its parameters have no types but what the SQL says. Raises what SQLAlchemy would raise, with the driver's error as
     `orig`.
     """
-    sql, names = _compiled.get(statement.text) or _compile(statement)
+    sql, names = _compiled(statement.text)
     driver = driver_of(connection)
     try:
         found: list[Row] = await driver.fetch(sql, *[(values or {})[name] for name in names], record_class=Row)
@@ -78,7 +80,8 @@ async def failed(connection: AsyncConnection, sql: str, error: Exception) -> DBA
     return kind(sql, None, error, hide_parameters=True, connection_invalidated=lost)
 
 
-def _compile(statement: TextClause) -> tuple[str, list[str]]:
-    made = statement.compile(dialect=_DIALECT)
-    _compiled[statement.text] = made.string, list(made.positiontup or ())
-    return _compiled[statement.text]
+@lru_cache(maxsize=2000)
+def _compiled(sql: str) -> tuple[str, list[str]]:
+    """The statement with `$1`, `$2` …, and the names of those."""
+    made = sqlalchemy.text(sql).compile(dialect=_DIALECT)
+    return made.string, list(made.positiontup or ())

@@ -17,7 +17,6 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -27,6 +26,7 @@ from shared import metrics, reads, spans, tracing
 from shared.authorisation import OPEN_PATHS, Table, admitted
 from shared.db import Database, Tx
 from shared.delivery import is_outage
+from shared.direct import text
 from shared.errors import (
     BadRequest,
     Fault,

@@ -12,7 +12,6 @@ Each service has, beside its own tables,
 import hashlib
 from collections.abc import Sequence
 from datetime import date, timedelta
-from functools import cache
 from typing import Any
 
 from pydantic_core import to_json
@@ -28,15 +27,14 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    TextClause,
     Uuid,
     func,
-    text,
 )
 from sqlalchemy.dialects.postgresql import JSON, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import direct
+from shared.direct import text
 from shared.errors import TooLarge
 from shared.events import Letter
 from shared.ids import new_id
@@ -154,7 +152,7 @@ async def post(connection: AsyncConnection, schema: str, letters: Sequence[Lette
         await connection.execute(text("SELECT pg_current_xact_id()"))
         await direct.copy(connection, schema, "outbox", _POSTED, rows)
         return
-    statement = _statement(_POST, schema)
+    statement = text(_POST.format(schema=schema))
     values = dict(zip(_POSTED, map(list, zip(*rows, strict=True)), strict=True))
     if direct.can_fetch(statement, connection):
         await direct.fetch(connection, statement, values)
@@ -173,12 +171,6 @@ ORDER BY n
 """
 
 
-@cache
-def _statement(sql: str, schema: str) -> TextClause:
-    """Looking for the parameters takes longer than all else that is done to send a statement."""
-    return text(sql.format(schema=schema))
-
-
 async def claim(connection: AsyncConnection, schema: str, letters: Sequence[Letter]) -> list[bool]:
     """For each letter, whether it is the first of its identity: not handled before, nor earlier in this list.
 
@@ -187,7 +179,7 @@ async def claim(connection: AsyncConnection, schema: str, letters: Sequence[Lett
     keys = [letter.inbox_key for letter in letters]
     order = sorted(set(keys))  # one order everywhere: no deadlocks
     repeated = await connection.execute(
-        _statement(_CLAIM, schema),
+        text(_CLAIM.format(schema=schema)),
         {"days": [day for day, _ in order], "ids": [identity for _, identity in order]},
     )
     seen = set(repeated.scalars())

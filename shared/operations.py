@@ -7,11 +7,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, StringConstraints
-from sqlalchemy import text
 
 from shared import dead_letters
 from shared.db import Database
 from shared.dead_letters import DeadLetter
+from shared.direct import text
 from shared.errors import NotFound, Unavailable
 from shared.http import CurrentTx, GuardedRoute, TransactionalRoute
 from shared.identity import Anyone

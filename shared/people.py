@@ -11,11 +11,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Date, DateTime, Index, MetaData, Table, Text, Uuid, text
+from sqlalchemy import Column, Date, DateTime, Index, MetaData, Table, Text, Uuid
 
 from shared.contracts.recruiting import EmployeeChanged, EmployeeLeft, EmployeeStarted
 from shared.db import Tx
 from shared.delivery import Delivered, Policies, bulk
+from shared.direct import text
 
 
 def people_tables(metadata: MetaData) -> tuple[Table, Table, Table]:

@@ -13,11 +13,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
-from sqlalchemy import Column, DateTime, Index, MetaData, Table, Text, Uuid, select, text
+from sqlalchemy import Column, DateTime, Index, MetaData, Table, Text, Uuid, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from shared import tracing
 from shared.db import Database, Tx
+from shared.direct import text
 from shared.ids import new_id
 from shared.pages import Cursor, Limit, Page, cursor_of, page
 

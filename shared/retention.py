@@ -16,11 +16,12 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import Column, Date, MetaData, Table, Text, TextClause, text
+from sqlalchemy import Column, Date, MetaData, Table, Text, TextClause
 
 from shared import metrics
 from shared.calendar import local_day
 from shared.db import Tx
+from shared.direct import text
 from shared.service import Job
 
 log = structlog.get_logger(__name__)

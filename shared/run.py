@@ -15,12 +15,12 @@ from typing import Any
 
 import structlog
 from fastapi import APIRouter, FastAPI
-from sqlalchemy import text
 
 from shared import authorisation, mailbox, metrics, spans
 from shared.bus import EventBus, LocalBus
 from shared.db import Clock, Database, Tx, utc_now
 from shared.delivery import Delivery
+from shared.direct import text
 from shared.errors import CannotStart
 from shared.http import GuardedRoute, add_problem_handlers, with_middleware
 from shared.ids import first_id_at

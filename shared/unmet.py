@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Column, DateTime, MetaData, Table, Uuid, text
+from sqlalchemy import Column, DateTime, MetaData, Table, Uuid
 
 from shared.contracts.qa import FailuresListed
 from shared.db import Tx
 from shared.delivery import Delivered
+from shared.direct import text
 from shared.service import MOST_BREACHES
 
 UNMET_DDL = "CREATE TABLE {schema}.unmet_fails (audit_id uuid PRIMARY KEY, listed_at timestamptz NOT NULL);"

@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
-from sqlalchemy import text
 
 from shared import metrics
 from shared.db import Database, Tx
+from shared.direct import text
 from shared.service import Check, Service
 
 log = structlog.get_logger(__name__)

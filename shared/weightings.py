@@ -9,12 +9,13 @@ import json
 from collections.abc import Collection
 from decimal import Decimal
 
-from sqlalchemy import Column, Integer, MetaData, Table, Text, Uuid, text
+from sqlalchemy import Column, Integer, MetaData, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.contracts.performance import WeighedBy, WeightingPublished
 from shared.db import Tx
 from shared.delivery import Policies
+from shared.direct import text
 from shared.errors import Invalid
 
 

@@ -15,10 +15,10 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
-    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from shared.direct import text
 from shared.mailbox import mailbox_tables
 from shared.people import people_tables
 from shared.reads import reads_table

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from sqlalchemy import text
 
 from services.all import SERVICES
 from services.one import named
@@ -16,6 +15,7 @@ from services.recovery.place import Place, place, run
 from shared import backups, history
 from shared.backups import About
 from shared.db import Database
+from shared.direct import text
 from shared.errors import CannotStart
 from shared.i18n import say
 from shared.service import Service

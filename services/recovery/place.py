@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 import typer
-from sqlalchemy import text
 
 from services.all import SERVICES
 from services.embedded import database
 from services.one import named
 from shared.db import Database
 from shared.delivery import TooManyDead, is_outage
+from shared.direct import text
 from shared.errors import CannotStart, Problem
 from shared.i18n import say
 from shared.postgres import url_of_running

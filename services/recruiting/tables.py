@@ -17,10 +17,10 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from shared.direct import text
 from shared.mailbox import mailbox_tables
 from shared.reads import reads_table
 from shared.weightings import weightings_table

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, select
 
 from services.performance.domain.chain import Head
 from services.performance.domain.facts import audit_errors, error_classes
@@ -38,6 +38,7 @@ from services.performance.tables import appraisals, audits, cycles, employees
 from shared.contracts.performance import AppraisalUpdated
 from shared.contracts.qa import AuditRescored, AuditRevised, AuditSubmitted
 from shared.db import RowMapping, Tx
+from shared.direct import text
 from shared.ids import new_id
 from shared.statistics import Interval
 

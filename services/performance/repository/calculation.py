@@ -12,8 +12,6 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
-
 from services.performance.domain.chain import Head
 from services.performance.domain.indicators import Indicator, Source, manual_sums
 from services.performance.domain.ledger import Movement, Tally, remeasured, tally
@@ -23,6 +21,7 @@ from services.performance.repository.appraisals import come_to, conclude
 from services.performance.repository.held import Held, hold, template_of
 from services.performance.repository.indicators import holding
 from shared.db import RowMapping, Tx
+from shared.direct import text
 from shared.ids import new_ids
 
 CHUNK = 500

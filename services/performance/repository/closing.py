@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-
 from services.performance.domain.consequences import Outcome, checkpoints, consequences, needed
 from services.performance.domain.templates import Result
 from services.performance.repository import history
@@ -14,6 +12,7 @@ from services.performance.repository.held import Held
 from shared.calendar import local_day
 from shared.contracts.performance import AppraisalFinalised, ProbationEvaluated
 from shared.db import RowMapping, Tx
+from shared.direct import text
 from shared.ids import new_id
 
 

@@ -10,13 +10,14 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, exists, select, text, update
+from sqlalchemy import Select, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.performance.domain.templates import PROBATION
 from services.performance.tables import cycles
 from shared.contracts.recruiting import EmployeeStarted
 from shared.db import RowMapping, Tx
+from shared.direct import text
 from shared.ids import new_id
 
 _LOCK = "hashtextextended('performance.cycles', 0)"

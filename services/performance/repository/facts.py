@@ -13,13 +13,14 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Table, TextClause, text
+from sqlalchemy import Table, TextClause
 from sqlalchemy.dialects import postgresql
 
 from services.performance import tables
 from services.performance.domain.facts import AttendanceFact, CallFact, CaseFact, RatingFact, TrainingFact
 from services.performance.domain.indicators import DAILY_LIMIT, SUMS, Source, Spread, limit_of
 from shared.db import RowMapping, Tx
+from shared.direct import text
 from shared.errors import IllegalState
 from shared.retention import AGES_FROM, left_out
 

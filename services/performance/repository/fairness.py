@@ -4,10 +4,9 @@ from collections import Counter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-
 from services.performance.domain.fairness import Person
 from shared.db import Tx
+from shared.direct import text
 
 
 async def grades(tx: Tx, cycle_id: UUID) -> Counter[str]:

@@ -7,11 +7,10 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-
 from services.performance.domain.chain import Head
 from services.performance.domain.templates import Template
 from shared.db import RowMapping, Tx
+from shared.direct import text
 
 
 @lru_cache(maxsize=200)

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from services.performance.tables import history
 from shared.db import RowMapping, Tx
+from shared.direct import text
 from shared.ids import new_id
 
 

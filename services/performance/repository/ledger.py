@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from services.performance.domain.chain import HASHED, Head, link
 from services.performance.domain.explanation import Line, Reversal
@@ -14,6 +14,7 @@ from services.performance.domain.templates import AUDIT_INDICATOR
 from services.performance.tables import ledger_entries
 from shared import direct
 from shared.db import RowMapping, Tx
+from shared.direct import text
 
 _TYPES = {
     "id": "uuid", "appraisal_id": "uuid", "dimension": "text", "indicator": "text", "kind": "text", "audit_id": "uuid",

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, select, text, update
+from sqlalchemy import Select, and_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.performance.tables import (
@@ -18,6 +18,7 @@ from services.performance.tables import (
     ratings,
 )
 from shared.db import RowMapping, Tx
+from shared.direct import text
 from shared.ids import new_id
 
 

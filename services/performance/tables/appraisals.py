@@ -14,12 +14,12 @@ from sqlalchemy import (
     Text,
     Uuid,
     func,
-    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from services.performance.tables.base import metadata
 from services.performance.tables.facts import audits
+from shared.direct import text
 
 
 def _at(name: str, *, null: bool = False) -> Column[object]:

@@ -19,11 +19,11 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.performance.tables.base import metadata
+from shared.direct import text
 from shared.retention import AGES_FROM
 
 call_facts = Table(

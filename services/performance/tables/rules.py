@@ -1,9 +1,10 @@
 """By which rules are people appraised? Definitions of indicators, and weightings by experts."""
 
-from sqlalchemy import Column, Date, DateTime, Index, Integer, Numeric, Table, Text, Uuid, text
+from sqlalchemy import Column, Date, DateTime, Index, Integer, Numeric, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from services.performance.tables.base import metadata
+from shared.direct import text
 
 indicators = Table(
     "indicators",

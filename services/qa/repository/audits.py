@@ -7,13 +7,14 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 from pydantic_core import to_json
-from sqlalchemy import ColumnElement, FromClause, and_, bindparam, false, func, or_, select, text, true, tuple_
+from sqlalchemy import ColumnElement, FromClause, and_, bindparam, false, func, or_, select, true, tuple_
 
 from services.qa.domain.audits import Audit, Decision, Purpose, Ruled, Rules, Status
 from services.qa.domain.scoring import Answer, Answers
 from services.qa.repository.people import Sight
 from services.qa.tables import audit_history, audit_rules, audits, disputes, employees
 from shared.db import RowMapping, Tx
+from shared.direct import text
 from shared.errors import NotFound
 from shared.ids import new_id
 from shared.numbers import Number

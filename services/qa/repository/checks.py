@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select
 
 from services.qa.domain.checks import CallBack, Case, Check, CheckRules, Material, Promise
 from services.qa.domain.transcripts import Turn, Turns
@@ -16,6 +16,7 @@ from services.qa.tables import cases, check_rules, draws, transcripts
 from shared.contracts.crm import CaseResolved
 from shared.db import RowMapping, Tx
 from shared.delivery import Delivered
+from shared.direct import text
 from shared.pages import Page, page
 
 _turns = TypeAdapter(Turns)

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, select, text
+from sqlalchemy import ColumnElement, exists, select
 
 from services.qa.repository.people import Sight
 from services.qa.tables import audits, employees, follow_ups
 from shared.contracts.training import CoachingCompleted
 from shared.db import RowMapping, Tx
 from shared.delivery import Delivered
+from shared.direct import text
 from shared.errors import NotFound
 from shared.pages import Page, page
 

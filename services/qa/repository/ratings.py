@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import text
-
 from shared.contracts.crm import SatisfactionRated
 from shared.db import Tx
 from shared.delivery import Delivered
+from shared.direct import text
 
 _KEEP = text("""
     INSERT INTO qa.ratings AS known (call_id, agent_id, rating, told_at, told_by)

@@ -22,7 +22,6 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    text,
     true,
     tuple_,
 )
@@ -33,6 +32,7 @@ from shared.calendar import local_day
 from shared.contracts.telephony import CallEnded
 from shared.db import RowMapping, Tx
 from shared.delivery import Delivered
+from shared.direct import text
 from shared.pages import Page, page, values_of
 from shared.retention import AGES_FROM, left_out
 

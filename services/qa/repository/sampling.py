@@ -28,7 +28,6 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    text,
     true,
 )
 
@@ -36,6 +35,7 @@ from services.qa.domain.sampling import Emphasis, Filter, Plan
 from services.qa.repository.recordings import HELD
 from services.qa.tables import agent_holders, audits, draws, employee_logins, ratings, recordings, sampling_plans
 from shared.db import RowMapping, Tx
+from shared.direct import text
 from shared.errors import NotFound
 from shared.pages import Page, page
 

@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, select
 
 from services.qa.domain.scorecards import Draft, Scorecard, weighed
 from services.qa.tables import scorecard_drafts, scorecards
 from shared.db import RowMapping, Tx
+from shared.direct import text
 from shared.errors import IllegalState, NotFound
 from shared.ids import new_id
 from shared.pages import Page, page

@@ -5,13 +5,14 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, literal_column, select, text, update
+from sqlalchemy import Select, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.recruiting.domain.candidates import Contact, KeyKind
 from services.recruiting.domain.walk import State
 from services.recruiting.tables import applications, candidate_keys, candidates, requisitions
 from shared.db import RowMapping, Tx
+from shared.direct import text
 
 
 async def known_by(tx: Tx, keys: Mapping[KeyKind, bytes]) -> dict[KeyKind, UUID]:

@@ -5,11 +5,12 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, or_, select, text
+from sqlalchemy import Select, or_, select
 
 from services.recruiting.domain.steps import Owner
 from services.recruiting.tables import open_steps, requisitions
 from shared.db import RowMapping, Tx
+from shared.direct import text
 
 # Steps of applications wait without blame while their requisition is on hold.
 _LATE = """

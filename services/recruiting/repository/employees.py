@@ -6,12 +6,13 @@ from datetime import date
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, false, or_, select, text, update
+from sqlalchemy import ColumnElement, Select, false, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.recruiting.domain.employees import Employee, differences
 from services.recruiting.tables import employee_history, employees
 from shared.db import RowMapping, Tx
+from shared.direct import text
 from shared.identity import Principal
 
 _FIELDS = [field.name for field in fields(Employee)]

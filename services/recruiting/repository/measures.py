@@ -5,12 +5,13 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, text
+from sqlalchemy import delete, insert, select
 
 from services.recruiting.domain.funnel import FIRST_DAYS, Hire, Passage, Source
 from services.recruiting.domain.structure import Target
 from services.recruiting.tables import target_shares
 from shared.db import Tx
+from shared.direct import text
 
 
 async def staff(tx: Tx, day: date) -> dict[tuple[str | None, str], int]:

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 
 from services.recruiting.tables import (
     applications,
@@ -25,6 +25,7 @@ from services.recruiting.tables import (
     step_history,
 )  # fmt: skip
 from shared.db import RowMapping, Tx
+from shared.direct import text
 
 
 @dataclass(frozen=True, slots=True)

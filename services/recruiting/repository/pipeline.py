@@ -11,13 +11,14 @@ from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import Select, bindparam, select, text, true
+from sqlalchemy import Select, bindparam, select, true
 
 from services.recruiting.domain.steps import STEP, Scope
 from services.recruiting.domain.walk import Actor, Moved, State
 from services.recruiting.tables import applications, requisitions, step_history
 from shared.calendar import add_working_days, local_day
 from shared.db import RowMapping, Tx
+from shared.direct import text
 
 
 @dataclass(frozen=True, slots=True)

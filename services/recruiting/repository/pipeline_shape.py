@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import text
-
 from services.recruiting.domain.steps import Scope
 from shared.db import Tx
+from shared.direct import text
 
 # Each status, and each step, that occurs is found by one step down an index; so what this costs grows with how many
 # different ones there are, not with the rows.

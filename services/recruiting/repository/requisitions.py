@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 from pydantic_core import to_json, to_jsonable_python
-from sqlalchemy import Select, func, select, text, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.recruiting.domain.forms import ChannelCost, Plan
@@ -24,6 +24,7 @@ from services.recruiting.tables import (
 )
 from shared.contracts.performance import WeighedBy
 from shared.db import RowMapping, Tx
+from shared.direct import text
 from shared.ids import new_id
 from shared.weightings import weights_of
 

@@ -7,13 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_jsonable_python
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.recruiting.domain.forms import Document, DocumentStatus, Meeting
 from services.recruiting.domain.interviews import Sheet
 from services.recruiting.tables import applications, documents, interview_changes, interviews, offers, score_sheets
 from shared.db import RowMapping, Tx
+from shared.direct import text
 from shared.ids import new_id
 
 

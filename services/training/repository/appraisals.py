@@ -3,7 +3,7 @@
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.training.domain.catalogue import WhoLearns
@@ -12,6 +12,7 @@ from services.training.repository.rows import change
 from services.training.tables import planning as tables
 from services.training.tables.catalogue import enrolments, programmes
 from shared.db import Tx
+from shared.direct import text
 
 REVISED = "appraisal_revised"
 """Why training is not asked for any more: the appraisal it rests on is not low any more."""

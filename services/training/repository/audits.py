@@ -5,13 +5,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-
 from services.training.domain.coaching import Audit
 from services.training.domain.rules import Failed, Repeat, Result, Rule
 from services.training.repository.rows import add_all
 from shared.contracts.qa import AuditSubmitted
 from shared.db import RowMapping, Tx
+from shared.direct import text
 
 _COLUMNS = """result.audit_id, result.employee_id, result.scorecard, result.submitted_at, result.score, result.passed,
     result.critical, result.criteria, result.competencies, result.error_classes, state.remaining"""

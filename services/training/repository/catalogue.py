@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 
 from services.training.domain.catalogue import Course, Purpose, Source, WhoLearns, check_programme
 from services.training.domain.coaching import DISPUTED, Audit
@@ -16,6 +16,7 @@ from services.training.tables.base import employees
 from services.training.tables.catalogue import courses, enrolments, programmes
 from shared.calendar import local_day
 from shared.db import RowMapping, Tx
+from shared.direct import text
 from shared.errors import Invalid, NotFound
 from shared.ids import new_id
 

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, or_, select, text, update
+from sqlalchemy import Select, or_, select, update
 
 from services.training.domain.coaching import OPEN, Assignment, Status, differences, settled, values_of
 from services.training.domain.rules import Condition, Firing, Rule, Trainability
@@ -16,6 +16,7 @@ from services.training.tables.base import employees
 from services.training.tables.coaching import coaching_assignments, coaching_history, coaching_rules
 from shared.contracts.qa import FailedCriterion
 from shared.db import RowMapping, Tx
+from shared.direct import text
 from shared.identity import Principal
 
 

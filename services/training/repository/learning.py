@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, text, update
+from sqlalchemy import Select, select, update
 
 from services.training.domain.catalogue import Course, check_attempt, lacks
 from services.training.repository.catalogue import course_of
@@ -32,6 +32,7 @@ from shared.contracts.training import (
     ExaminationPassed,
 )
 from shared.db import RowMapping, Tx
+from shared.direct import text
 from shared.errors import IllegalState, Invalid
 from shared.numbers import rounded
 

@@ -4,13 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, false, or_, select, text
+from sqlalchemy import Column, ColumnElement, false, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.training.domain.rules import Person
 from services.training.tables.base import employees
 from shared.contracts.recruiting import EmployeeStarted
 from shared.db import Tx
+from shared.direct import text
 from shared.identity import Principal
 
 

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.training.domain.calendar import Deadline, DeadlineRule, deadlines
@@ -15,6 +15,7 @@ from services.training.tables import planning as tables
 from services.training.tables.surveys import surveys
 from shared.calendar import local_day
 from shared.db import RowMapping, Tx
+from shared.direct import text
 from shared.ids import new_id
 
 

@@ -5,11 +5,12 @@ from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_json, to_jsonable_python
-from sqlalchemy import Table, insert, select, text, update
+from sqlalchemy import Table, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.training.tables.base import records, reminders
 from shared.db import RowMapping, Tx
+from shared.direct import text
 from shared.errors import NotFound
 from shared.ids import new_id
 

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Date, Exists, Label, Select, and_, cast, func, select, text, update
+from sqlalchemy import ColumnElement, Date, Exists, Label, Select, and_, cast, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from services.training.repository.rows import change
@@ -19,6 +19,7 @@ from services.training.tables.catalogue import meetings, sessions
 from services.training.tables.planning import plan_entries
 from shared.calendar import local_day
 from shared.db import RowMapping, Tx
+from shared.direct import text
 from shared.errors import IllegalState
 
 PROPOSED = 20

@@ -1,9 +1,10 @@
 """Courses, programmes, enrolments, sessions, examinations, certificates."""
 
-from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Numeric, Table, Text, Uuid, text
+from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Numeric, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from services.training.tables.base import metadata
+from shared.direct import text
 
 courses = Table(
     "courses",

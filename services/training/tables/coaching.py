@@ -14,11 +14,11 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from services.training.tables.base import metadata
+from shared.direct import text
 
 competencies = Table(
     "competencies",

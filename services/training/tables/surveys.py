@@ -1,9 +1,10 @@
 """Surveys, and answers that nobody can trace."""
 
-from sqlalchemy import Column, DateTime, Index, Integer, Table, Text, Uuid, text
+from sqlalchemy import Column, DateTime, Index, Integer, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from services.training.tables.base import metadata
+from shared.direct import text
 
 surveys = Table(
     "surveys",
