@@ -84,8 +84,8 @@ async def count_call(session: AsyncSession, call: CallEnded, id: str, at: dateti
     key = {"agent_id": fact.agent_id, "day": fact.day, "queue": fact.queue}
     day = await session.get(CallDay, key, with_for_update=True)
     if day is None:
-        sums = [name for name in performance.call_days.columns.keys() if name not in key]  # noqa: SIM118
-        day = CallDay(**key, **dict.fromkeys(sums, 0))
+        sums = [column.name for column in performance.call_days.columns if not column.nullable]
+        day = CallDay(**{**dict.fromkeys(sums, 0), **key})
         session.add(day)
     day.calls += 1
     if fact.answered:
