@@ -1,13 +1,12 @@
 """How do letters get from one service to the others? The port, and the adapter for one process."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from shared.events import Letter
 
-Deliver = Callable[[Sequence[Letter]], Coroutine[Any, Any, None]]
-"""Hands letters to a service. What needs no waiting may be done in the call, the rest when its answer is awaited."""
+Deliver = Callable[[Sequence[Letter]], Awaitable[None]]
 
 
 class EventBus(Protocol):

@@ -9,7 +9,7 @@ neighbours go through.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import compress
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -99,28 +99,20 @@ class Delivery:
     def topics(self) -> frozenset[str]:
         return frozenset(event.kafka_topic for event in self._policies)
 
-    def __call__(self, letters: Sequence[Letter]) -> Coroutine[Any, Any, None]:
-        """Handle these letters, in this order; raise, with nothing done, where something is down.
-
-        They are opened in the call, so that a bus can have that done while the letters before them are handled.
-        """
+    async def __call__(self, letters: Sequence[Letter]) -> None:
+        """Handle these letters, in this order; raise, with nothing done, where something is down."""
         opened: list[Delivered[Event]] = []
-        unreadable: list[tuple[Letter, str]] = []
+        unwanted = 0
         for letter in letters:
             try:
                 event = self._open(letter)
             except Exception as error:  # opening asks nothing but the letter, so whatever goes wrong is its fault
-                unreadable.append((letter, describe(error)))
+                await self._bury(letter, describe(error), attempts=1)
                 continue
-            if event is not None:
+            if event is None:
+                unwanted += 1
+            else:
                 opened.append(Delivered(event, letter))
-        return self._take(opened, unreadable, unwanted=len(letters) - len(opened) - len(unreadable))
-
-    async def _take(
-        self, opened: Sequence[Delivered[Event]], unreadable: Sequence[tuple[Letter, str]], unwanted: int
-    ) -> None:
-        for letter, reason in unreadable:
-            await self._bury(letter, reason, attempts=1)
         if unwanted:
             metrics.EVENTS_HANDLED.labels(self._db.name, "other", "unwanted").inc(unwanted)
         if opened:

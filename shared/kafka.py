@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -81,52 +81,6 @@ def connection(settings: Settings) -> dict[str, Any]:
         reached["sasl_plain_username"] = settings.kafka_username
         reached["sasl_plain_password"] = settings.kafka_password.get_secret_value()
     return reached
-
-
-class _Batch:
-    """Records fetched together, opened at once, handled when it is their turn."""
-
-    def __init__(self, records: Sequence[tuple[TopicPartition, Sequence[Any]]], deliver: Deliver) -> None:
-        self.records = records
-        self._work: Any = deliver([opened(record) for _, batch in records for record in batch])
-
-    @classmethod
-    def of(cls, fetched: Mapping[TopicPartition, Sequence[Any]], deliver: Deliver) -> Self | None:
-        """None where nothing was fetched."""
-        records = [(partition, batch) for partition, batch in fetched.items() if batch]
-        return cls(records, deliver) if records else None
-
-    @property
-    def oldest(self) -> float:
-        """Unix time at which Kafka took the oldest of them, in seconds."""
-        oldest: int = min(batch[0].timestamp for _, batch in self.records)
-        return oldest / 1000
-
-    @property
-    def offsets(self) -> dict[TopicPartition, int]:
-        """What to commit once they are handled."""
-        return {partition: batch[-1].offset + 1 for partition, batch in self.records}
-
-    def begin(self) -> Self:
-        """Start to handle them."""
-        self._work = asyncio.ensure_future(self._work)
-        return self
-
-    async def handled(self) -> None:
-        """Wait until they are; raises what handling them raised."""
-        await self._work
-
-    def drop(self) -> None:
-        """Not to be handled here after all."""
-        if asyncio.iscoroutine(self._work):  # not begun
-            self._work.close()
-
-    def put_back(self, consumer: AIOKafkaConsumer) -> None:
-        """Have them fetched again."""
-        self.drop()
-        for partition, batch in self.records:
-            with contextlib.suppress(IllegalStateError):  # given to another member meanwhile
-                consumer.seek(partition, batch[0].offset)
 
 
 class KafkaBus:
@@ -257,52 +211,39 @@ class KafkaBus:
     async def _turn(self, service: str, consumer: AIOKafkaConsumer, deliver: Deliver) -> None:
         outages = 0
         lag_due = 0.0
-        in_hand: _Batch | None = None
-        following: _Batch | None = None  # fetched and opened while the one in hand is handled
         # Nobody waits for the broker's word on a batch but the one after the next: that would take a fifth of the time.
         # What was handled and not committed comes again, and the inbox knows it.
         committed: asyncio.Future[None] | None = None
         try:
-            while in_hand or not self._stopping.is_set():
+            while not self._stopping.is_set():
                 self._note_turn(service)
                 if time.monotonic() >= lag_due:
                     lag_due = time.monotonic() + LAG_EVERY
-                    await _note_lag(service, consumer, in_hand)
-                if not self._stopping.is_set():
-                    fetched = await consumer.getmany(
-                        timeout_ms=0 if in_hand else 500, max_records=self._settings.consumer_batch
-                    )
-                    following = _Batch.of(fetched, deliver)
-                if in_hand:
-                    done, in_hand = in_hand, None
-                    try:
-                        await done.handled()
-                    except Exception as error:
-                        if not is_outage(error):
-                            raise
-                        outages += 1
-                        log.warning("delivery_waits", service=service, error=f"{type(error).__name__}: {error}"[:300])
-                        if following:
-                            following.put_back(consumer)
-                        done.put_back(consumer)  # last, for it is the older one, and where we go on
-                        following = None
-                        await self._pause(min(5.0, 0.1 * 2 ** min(outages, 6)))
-                        continue
-                    outages = 0
-                    if committed is not None:
-                        await committed
-                    committed = asyncio.ensure_future(_commit(consumer, done.offsets))
-                if following:
-                    self._oldest[service] = following.oldest
-                    in_hand, following = following.begin(), None
-                else:
+                    await _note_lag(service, consumer)
+                fetched = await consumer.getmany(timeout_ms=500, max_records=self._settings.consumer_batch)
+                records = [(partition, batch) for partition, batch in fetched.items() if batch]
+                if not records:
                     self._oldest.pop(service, None)
+                    continue
+                self._oldest[service] = min(batch[0].timestamp for _, batch in records) / 1000
+                try:
+                    await deliver([opened(record) for _, batch in records for record in batch])
+                except Exception as error:
+                    if not is_outage(error):
+                        raise
+                    outages += 1
+                    log.warning("delivery_waits", service=service, error=f"{type(error).__name__}: {error}"[:300])
+                    for partition, batch in records:
+                        with contextlib.suppress(IllegalStateError):  # given to another member meanwhile
+                            consumer.seek(partition, batch[0].offset)
+                    await self._pause(min(5.0, 0.1 * 2 ** min(outages, 6)))
+                    continue
+                outages = 0
+                if committed is not None:
+                    await committed
+                offsets = {partition: batch[-1].offset + 1 for partition, batch in records}
+                committed = asyncio.ensure_future(_commit(consumer, offsets))
         finally:
-            if following:
-                following.drop()
-            if in_hand:
-                with contextlib.suppress(Exception):  # it comes again
-                    await in_hand.handled()
             if committed is not None:
                 with contextlib.suppress(KafkaError, OSError):
                     await committed
@@ -358,13 +299,9 @@ async def _send_in_order(producer: AIOKafkaProducer, topic: str, partition: int,
     await (await producer.send_batch(batch, topic, partition=partition))
 
 
-async def _note_lag(service: str, consumer: AIOKafkaConsumer, in_hand: _Batch | None) -> None:
-    """Count what is left in the partitions that are ours now, and what is in hand; none for topics of which we have no
-    partition.
-    """
+async def _note_lag(service: str, consumer: AIOKafkaConsumer) -> None:
+    """Count what is left in the partitions that are ours now; none for topics of which we have no partition."""
     lag = dict.fromkeys(consumer.subscription(), 0)
-    for partition, batch in in_hand.records if in_hand else ():
-        lag[partition.topic] += len(batch)
     for partition in consumer.assignment():
         end = consumer.highwater(partition)  # known from the last answer, nobody is asked
         if end is not None:

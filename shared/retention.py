@@ -10,7 +10,7 @@ Who takes calls holds the horizon until the end of the transaction, and it moves
 so nobody takes a call by a horizon that erasing has passed, and nobody waits for long.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Set
 from datetime import date, timedelta
 from functools import partial
 from typing import Any
@@ -49,10 +49,13 @@ Call = tuple[str, str]
 """Call id and login."""
 
 
-async def left_out(tx: Tx, table: str, days: Mapping[Call, date]) -> Set[Call]:
-    """Which of these calls, given with their days, are not to be taken into this table, because they are too old."""
+async def left_out(tx: Tx, table: str, days: Iterable[tuple[Call, date]]) -> Set[Call]:
+    """Which of these calls, given with their days, are not to be taken into this table, because they are too old.
+
+    Where nothing is ever erased, no day is asked for.
+    """
     horizon = await tx.scalar(text(f"SELECT day FROM {tx.schema}.call_retention WHERE what = 'horizon' FOR SHARE"))
-    old = sorted(call for call, day in days.items() if day < horizon)
+    old = sorted(call for call, day in days if day < horizon) if horizon > date.min else []
     too_old = metrics.CALLS_LEFT_OUT.labels(tx.schema)  # there from the first call on, so that the first time is a rise
     if not old:
         return frozenset()

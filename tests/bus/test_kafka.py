@@ -1,9 +1,8 @@
 """What does Kafka do that a bus in one process cannot, and is nothing lost by it?"""
 
 import asyncio
-import json
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -17,7 +16,6 @@ from prometheus_client import REGISTRY
 
 from shared import kafka as kafka_module
 from shared.delivery import TooManyDead
-from shared.events import Letter
 from shared.kafka import KafkaBus, create_topics, partition_of
 from shared.settings import Settings
 from tests.bus.test_bus import Running, settings_for, until
@@ -75,35 +73,6 @@ async def test_an_outage_commits_no_offset(kafka: str) -> None:
         again = second.subscribe("one", "things")
         await second.start("things")
         await until(lambda: len(again.handled) == 10)
-
-
-async def test_what_was_opened_meanwhile_is_put_back_when_the_batch_before_it_fails(kafka: str) -> None:
-    """The next batch is fetched while one is handled; it must not be handled before that one is."""
-    settings = settings_for(kafka).model_copy(update={"consumer_batch": 3})
-    async with bus_on(settings) as running:
-        opened: list[list[int]] = []
-        handled: list[int] = []
-        fails = iter([False, True, True, False, True])
-
-        def deliver(letters: Sequence[Letter]) -> Any:
-            numbers = [json.loads(letter.body)["n"] for letter in letters]
-            opened.append(numbers)
-
-            async def handle() -> None:
-                await until(lambda: opened[-1] is not numbers or numbers[-1] == 19)  # so there is a batch to put back
-                if next(fails, False):
-                    raise ConnectionError("away")
-                handled.extend(numbers)
-
-            return handle()
-
-        running.bus.subscribe(f"one-{running.name}", frozenset({running.topic()}), deliver)
-        await create_topics(settings, [running.topic()])
-        await running.send([running.letter(n) for n in range(20)])
-        await running.start("things")
-        await until(lambda: len(handled) >= 20)
-    assert handled == list(range(20))
-    assert await committed(settings, running, "one") == 20
 
 
 async def test_how_far_behind_it_is_can_be_seen(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:

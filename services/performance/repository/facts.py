@@ -154,7 +154,7 @@ async def record(tx: Tx, kind: Counted, given: Sequence[Fact]) -> None:
             newest[fact[:width]] = fact
     if kind.erased:
         day = kind.row._fields.index("day")
-        for key in await left_out(tx, kind.facts.fullname, {key: fact[day] for key, fact in newest.items()}):
+        for key in await left_out(tx, kind.facts.fullname, ((key, fact[day]) for key, fact in newest.items())):
             del newest[key]
         if not newest:
             return

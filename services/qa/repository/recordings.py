@@ -84,7 +84,7 @@ async def keep(tx: Tx, delivered: Iterable[Delivered[CallEnded]]) -> None:
         other = newest.setdefault(key, copy)
         if other is not copy and (other.letter.time, other.letter.id) < (copy.letter.time, copy.letter.id):
             newest[key] = copy
-    days = {key: local_day(copy.event.started_at, tx.settings.zone) for key, copy in newest.items()}
+    days = ((key, local_day(copy.event.started_at, tx.settings.zone)) for key, copy in newest.items())
     for key in await left_out(tx, recordings.fullname, days):
         del newest[key]
     if not newest:
