@@ -1,12 +1,13 @@
 """Does a statement that goes straight to the driver do what it would do through SQLAlchemy?"""
 
+import asyncio
 from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import TextClause, text
+from sqlalchemy import AsyncAdaptedQueuePool, TextClause, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
 from shared import direct
@@ -46,6 +47,13 @@ async def run(lab: Lab, *statements: TextClause) -> None:
             await tx.run(statement)
 
 
+def in_use(lab: Lab) -> int:
+    """Connections that were taken from the pool and not given back."""
+    pool = lab.db.engine.pool
+    assert isinstance(pool, AsyncAdaptedQueuePool)
+    return pool.checkedout()
+
+
 async def test_rows_are_the_same_either_way(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = directly(lab, monkeypatch)
     async with lab.db.transaction() as tx:
@@ -82,7 +90,7 @@ async def test_what_fails_fails_alike_and_leaves_nothing(
     assert getattr(raised.value.orig, "sqlstate", None) == state
     assert not is_outage(raised.value)
     assert await lab.seen() == {}
-    assert lab.db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert in_use(lab) == 0
 
 
 async def test_a_lost_connection_is_an_outage_and_is_not_used_again(lab: Lab) -> None:
@@ -92,7 +100,26 @@ async def test_a_lost_connection_is_an_outage_and_is_not_used_again(lab: Lab) ->
     async with lab.db.transaction() as tx:
         await tx.run(BEGIN)
         assert await tx.scalar(BEGIN) == 1
-    assert lab.db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert in_use(lab) == 0
+
+
+async def test_a_connection_that_was_lost_between_statements_is_an_outage(lab: Lab) -> None:
+    """Then the driver says so by itself, without a state of PostgreSQL's."""
+
+    async def cut_off() -> None:
+        async with lab.db.transaction() as tx:
+            mine = await tx.scalar(text("SELECT pg_backend_pid()"))
+            gone = asyncio.Event()
+            direct.driver_of(tx.connection).add_termination_listener(lambda _: gone.set())
+            await lab.rows("mirror", "SELECT pg_terminate_backend(:pid)", pid=mine)
+            async with asyncio.timeout(10):
+                await gone.wait()
+            await tx.run(BEGIN)
+
+    with pytest.raises(DBAPIError) as raised:
+        await cut_off()
+    assert is_outage(raised.value)
+    assert in_use(lab) == 0
 
 
 async def test_a_savepoint_takes_back_what_went_past_sqlalchemy(lab: Lab) -> None:

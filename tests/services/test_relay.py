@@ -366,3 +366,28 @@ async def test_the_relay_of_a_service_that_is_drained_at_the_end_leaves_no_conne
     )
     await admin.close()
     assert left == 0
+
+
+async def test_a_commit_wakes_only_who_leads(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who does not lead would ask for the lock after each commit of its process."""
+    monkeypatch.setattr(relay, "SLOW_POLL", 60.0)
+    first, elsewhere = Relay(lab.db, Recorder()), another(lab)
+    await first.drain()
+    asked: list[Relay] = []
+    is_leader = Relay._is_leader
+
+    async def asking(self: Relay) -> bool:
+        asked.append(self)
+        return await is_leader(self)
+
+    monkeypatch.setattr(Relay, "_is_leader", asking)
+    second = Relay(elsewhere, Recorder())
+    work = asyncio.create_task(second.run())
+    await until(lambda: asked)
+    for n in range(5):
+        await change(elsewhere, "a", n)
+    assert asked == [second]
+    second.stop()
+    await work
+    await first.close()
+    await elsewhere.close()
